@@ -1,0 +1,13 @@
+module github.com/gatehouse-mcp/gatehouse/plugins/ping
+
+go 1.26
+
+require (
+	github.com/gatehouse-mcp/gatehouse/sdk v0.0.0
+	github.com/gatehouse-mcp/gatehouse/shared v0.0.0 // indirect
+)
+
+replace (
+	github.com/gatehouse-mcp/gatehouse/sdk => ../../sdk
+	github.com/gatehouse-mcp/gatehouse/shared => ../../shared
+)
