@@ -1,0 +1,71 @@
+# Gatehouse: `make run` and `make test` do all the set-up that they need on a Debian-like machine with Go and make.
+
+MODULES  := shared sdk plugins/nmap plugins/ping host
+PLUGINS  := nmap ping
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+TOOLS    := $(CURDIR)/.cache/tools
+LDFLAGS  := -s -w
+GO       := go
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test test-go alone cross check-generated bench lint fmt generate clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: nmap, ping, a C compiler for the race detector; fetch the modules
+	@scripts/setup.sh
+
+build: ## Build bin/gatehouse and bin/plugins/*
+	@mkdir -p bin/plugins && chmod 755 bin bin/plugins
+	$(GO) build -trimpath -ldflags '$(LDFLAGS) -X main.version=$(VERSION)' -o bin/gatehouse ./host/cmd/gatehouse
+	@for p in $(PLUGINS); do \
+		echo $(GO) build -o bin/plugins/$$p ./plugins/$$p; \
+		$(GO) build -trimpath -ldflags '$(LDFLAGS) -X main.version=$(VERSION)' -o bin/plugins/.$$p.new ./plugins/$$p && \
+		chmod 755 bin/plugins/.$$p.new && mv bin/plugins/.$$p.new bin/plugins/$$p || exit 1; \
+	done
+
+run: setup build ## Set up, build, and serve over HTTP on 127.0.0.1:8080
+	bin/gatehouse serve --transport http
+
+test: setup build lint alone cross check-generated test-go ## Set up, then check and test everything
+
+test-go: ## Run all tests of all modules with the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m work
+
+alone: ## Build each module by itself, as one who imports it would
+	@for m in $(MODULES); do echo "alone: $$m"; (cd $$m && GOWORK=off $(GO) build -o /dev/null ./...) || exit 1; done
+
+cross: ## Compile for every platform that is promised
+	@for p in $(PLATFORMS); do echo "cross: $$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null work || exit 1; done
+
+bench: build ## Print ratios, each beside its aim
+	$(GO) run ./host/internal/bench
+
+lint: $(TOOLS)/staticcheck ## Formatting, go vet, staticcheck
+	@bad=$$(gofmt -l $(MODULES)); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+	$(GO) vet work
+	@for m in $(MODULES); do (cd $$m && $(TOOLS)/staticcheck ./...) || exit 1; done
+
+fmt: ## Format all Go code
+	gofmt -w $(MODULES)
+
+generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go ## Generate the protobuf code
+	cd shared && PATH="$(TOOLS):$$PATH" buf lint && PATH="$(TOOLS):$$PATH" buf generate
+
+check-generated: generate ## Fail if the committed generated code is not what generate makes
+	@git diff --exit-code -- shared/internal/toolpb || \
+		{ echo "the generated code has drifted; run make generate and commit"; exit 1; }
+
+clean: ## Remove what was built
+	rm -rf bin .cache
+
+$(TOOLS)/staticcheck $(TOOLS)/protoc-gen-go: tools/go.mod
+	@mkdir -p $(TOOLS) && cd tools && GOWORK=off $(GO) build -o $(TOOLS)/ tool
+
+$(TOOLS)/buf: tools/buf/go.mod
+	@mkdir -p $(TOOLS) && cd tools/buf && GOWORK=off $(GO) build -o $(TOOLS)/ tool

@@ -1,0 +1,118 @@
+// Command gatehouse is a plugin host: it finds tool plugins, runs each as a process of its own, and lets AI assistants (MCP)
+// and programs (REST) call their tools, behind gates that no plugin can skip.
+//
+// Started without arguments it speaks MCP on stdio, as Claude Desktop starts it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// Exit codes. Those of a tool's program are passed on by call.
+const (
+	exitOK      = 0
+	exitFailure = 1 // the host itself failed
+	exitUsage   = 2 // bad flags or configuration
+	exitRefused = 3 // a gate refused the call
+	exitUnable  = 4 // the call could not be run, or broke
+)
+
+func main() {
+	in, out, _, err := proc.GuardStdio()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gatehouse:", err)
+		os.Exit(exitFailure)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), in, out, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// app is what the commands share.
+type app struct {
+	environ []string
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+
+	configFile string
+	flags      map[string]any // dotted key of the configuration -> value, of the flags that were given
+}
+
+// exitError ends the program with a code; its message has been printed already when err is nil.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// run is the whole program; everything that it touches of the process is an argument.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, flags: make(map[string]any)}
+	root := a.command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case !errors.As(err, &exit):
+		exit = &exitError{code: exitUsage, err: err} // cobra's own: unknown command, unknown flag
+	}
+	if exit.err != nil {
+		fmt.Fprintln(stderr, "gatehouse:", exit.err)
+	}
+	return exit.code
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gatehouse",
+		Short: "A plugin host that lets AI assistants and programs run network diagnostics, behind gates",
+		Long: `Gatehouse finds tool plugins (nmap, ping, and what others write), runs each as a process of its own, and offers
+their tools over MCP and REST. Scope of targets, rate limits, concurrency and circuit breakers are the host's: a plugin
+can neither skip them nor outlive it.
+
+Without a command it serves: MCP on stdio, or what MCP_SERVER_TRANSPORT says.`,
+		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true, Version: version,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
+	}
+	root.SetVersionTemplate("gatehouse {{.Version}}\n")
+	root.CompletionOptions.DisableDefaultCmd = true
+	f := root.PersistentFlags()
+	f.StringVar(&a.configFile, "config", "", "configuration file, YAML or JSON (environment: MCP_CONFIG_FILE)")
+	a.flag(root, "plugins-dir", "plugins.dirs", nil, "directories with plugins (default: plugins/ beside this program)")
+	a.flag(root, "log-level", "logging.level", "", "DEBUG, INFO, WARN or ERROR")
+	a.flag(root, "log-format", "logging.format", "", "structured (JSON) or simple")
+	root.AddCommand(a.serveCommand(), a.callCommand(), a.planCommand(), a.toolsCommand(), a.tokenCommand(),
+		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				_, err := fmt.Fprintln(a.stdout, "gatehouse", version)
+				return err
+			}})
+	return root
+}

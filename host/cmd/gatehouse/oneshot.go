@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// oneShot is what call and plan are told.
+type oneShot struct {
+	json    bool
+	timeout float64
+	args    []string // name=value
+}
+
+func (a *app) callCommand() *cobra.Command {
+	var o oneShot
+	cmd := &cobra.Command{
+		Use:   "call TOOL [TARGET] [-- ARGS]",
+		Short: "Run a tool once, through all the gates, and print its output as it comes",
+		Example: `  gatehouse call PingTool 127.0.0.1 -- -c 2
+  gatehouse call NmapTool 127.0.0.1 --arg template=quick
+  gatehouse call NmapTool 10.0.3.0/24 --json -- -sV -p 22,80`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.call(cmd.Context(), o, args) },
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var o oneShot
+	cmd := &cobra.Command{
+		Use:     "plan TOOL [TARGET] [-- ARGS]",
+		Short:   "Say what a call would run: verdict, rule, pinned addresses, exact argv; nothing is executed",
+		Example: `  gatehouse plan NmapTool 127.0.0.1 -- -sV -p 22,80`,
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.plan(cmd.Context(), o, args) },
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *oneShot) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the whole result as JSON")
+	cmd.Flags().Float64Var(&o.timeout, "timeout", 0, "seconds until the run is ended")
+	cmd.Flags().StringArrayVar(&o.args, "arg", nil, "another argument of the tool, name=value; may be repeated")
+}
+
+// request puts a command line into a request. The host is its own client here: who started the process.
+func (o *oneShot) request(args []string) (tool.Request, error) {
+	name, rest := args[0], args[1:]
+	values := make(map[string]any)
+	if len(rest) > 0 {
+		values["target"], rest = rest[0], rest[1:]
+	}
+	if len(rest) > 0 {
+		if i := slices.IndexFunc(rest, func(s string) bool { return strings.ContainsAny(s, " \t\r\n") }); i >= 0 {
+			return tool.Request{}, fmt.Errorf("the argument %q has a blank in it; arguments are words without blanks", rest[i])
+		}
+		values["extra_args"] = strings.Join(rest, " ")
+	}
+	if o.timeout != 0 {
+		values["timeout_sec"] = o.timeout
+	}
+	for _, arg := range o.args {
+		key, value, ok := strings.Cut(arg, "=")
+		if !ok {
+			return tool.Request{}, fmt.Errorf("--arg %s: write name=value", arg)
+		}
+		values[key] = jsonOrText(value)
+	}
+	raw, err := json.Marshal(values)
+	if err != nil {
+		return tool.Request{}, fmt.Errorf("arguments: %w", err)
+	}
+	return tool.Request{Tool: name, Client: "stdio", Arguments: raw}, nil
+}
+
+// jsonOrText reads numbers, booleans, lists and objects as what they are; anything else is a text.
+func jsonOrText(s string) any {
+	if json.Valid([]byte(s)) {
+		return json.RawMessage(s)
+	}
+	return s
+}
+
+// withHost runs f against a host that is started for it and ended after it.
+func (a *app) withHost(ctx context.Context, f func(*host) error) error {
+	if _, said := a.flags["logging.level"]; !said && a.getenv("LOG_LEVEL") == "" && a.getenv("MCP_LOGGING_LEVEL") == "" {
+		a.flags["logging.level"] = "ERROR" // the answer is on stdout; a person asked for nothing else
+	}
+	if _, said := a.flags["logging.format"]; !said {
+		a.flags["logging.format"] = "simple"
+	}
+	cfg, err := a.load()
+	if err != nil {
+		return err
+	}
+	cfg.Metrics = config.Metrics{}
+	h, err := newHost(cfg, newLogger(cfg.Logging, a.stderr))
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	stop := h.start(ctx, cfg.Plugins.StartTimeout.Duration()+time.Second)
+	err = f(h)
+	if stopped := stop(); err == nil {
+		err = failure(stopped)
+	}
+	return err
+}
+
+func (a *app) call(ctx context.Context, o oneShot, args []string) error {
+	req, err := o.request(args)
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	return a.withHost(ctx, func(h *host) error {
+		live := &live{stdout: a.stdout, stderr: a.stderr, progress: isTerminalWriter(a.stderr)}
+		emit := live.event
+		if o.json {
+			emit = nil
+		}
+		res, err := h.router.Call(ctx, req, emit)
+		live.end()
+		if o.json {
+			if err := writeJSON(a.stdout, tool.NewReport(res, err)); err != nil {
+				return failure(err)
+			}
+		} else {
+			a.explain(h, err)
+		}
+		return exitOf(res, err)
+	})
+}
+
+// exitOf is the exit code of a call: the program's own, or what became of the call.
+func exitOf(res tool.Result, err error) error {
+	e := tool.AsError(err)
+	switch {
+	case e == nil && res.ReturnCode == 0:
+		return nil
+	case e == nil:
+		return &exitError{code: res.ReturnCode}
+	case e.Kind == tool.KindTimeout:
+		return &exitError{code: tool.ReturnCodeTimeout}
+	case e.Kind.InResult() || e.Kind == tool.KindUnknown || e.Kind == tool.KindUnavailable || e.Kind == tool.KindCancelled:
+		return &exitError{code: exitUnable}
+	default:
+		return &exitError{code: exitRefused}
+	}
+}
+
+// explain prints an error for a person: what was wrong, and what to do next.
+func (a *app) explain(h *host, err error) {
+	e := tool.AsError(err)
+	if e == nil {
+		return
+	}
+	fmt.Fprintf(a.stderr, "%s: %s\n", e.Kind, plain(e.Message))
+	if e.Suggestion != "" {
+		fmt.Fprintf(a.stderr, "  %s\n", plain(e.Suggestion))
+	}
+	if e.Kind == tool.KindToolNotFound {
+		h.printProblems(a.stderr)
+	}
+}
+
+func (a *app) plan(ctx context.Context, o oneShot, args []string) error {
+	req, err := o.request(args)
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	return a.withHost(ctx, func(h *host) error {
+		p, err := h.router.Plan(ctx, req)
+		if err != nil {
+			a.explain(h, err)
+			return exitOf(tool.Result{}, err)
+		}
+		if o.json {
+			err = writeJSON(a.stdout, p)
+		} else {
+			err = printPlan(a.stdout, p)
+		}
+		if err == nil && p.Verdict != tool.Accept {
+			return &exitError{code: exitRefused}
+		}
+		return failure(err)
+	})
+}
+
+func (a *app) toolsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "tools", Short: "List the tools, and what keeps others from being there", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withHost(cmd.Context(), func(h *host) error { return a.listTools(h, asJSON) })
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON, schemas included")
+	return cmd
+}
+
+// listed is a tool as tools --json prints it.
+type listed struct {
+	Name         string          `json:"name"`
+	Enabled      bool            `json:"enabled"`
+	Plugin       string          `json:"plugin"`
+	Version      string          `json:"plugin_version"`
+	Description  string          `json:"description"`
+	InputSchema  json.RawMessage `json:"input_schema"`
+	OutputSchema json.RawMessage `json:"output_schema"`
+}
+
+func (a *app) listTools(h *host, asJSON bool) error {
+	var all []listed
+	for _, e := range h.fleet.Catalog().Entries() {
+		all = append(all, listed{
+			Name: e.Spec.Name, Enabled: e.Settings.Enabled, Plugin: e.Plugin, Version: e.Version,
+			Description: e.Spec.Description, InputSchema: e.Spec.InputSchema, OutputSchema: e.Spec.OutputSchema,
+		})
+	}
+	h.printProblems(a.stderr)
+	if asJSON {
+		return failure(writeJSON(a.stdout, map[string]any{"tools": all, "total": len(all)}))
+	}
+	if len(all) == 0 {
+		return failure(errors.New("no tools; drop a compiled plugin into " + strings.Join(h.cfg.Plugins.Dirs, " or ")))
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TOOL\tPLUGIN\tVERSION\tSTATE\tDESCRIPTION")
+	for _, t := range all {
+		state := map[bool]string{true: "enabled", false: "disabled"}[t.Enabled]
+		first, _, _ := strings.Cut(t.Description, ". ")
+		first, _, _ = strings.Cut(first, "\n")
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.Name, t.Plugin, plain(t.Version), state, plain(first))
+	}
+	return failure(w.Flush())
+}
+
+func isTerminalWriter(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && isTerminal(f)
+}

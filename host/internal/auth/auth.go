@@ -1,0 +1,182 @@
+// Package auth knows the clients that may come in over HTTP: named tokens, kept as hashes, each with a role and the tools
+// that it may call. Who starts the process is the client of stdio and needs none.
+//
+//	a, err := auth.New(tokens)
+//	client, ok := a.Authenticate(bearer)
+//	err = a.Authorize(ctx, client, "NmapTool")
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// Role says what a client may do.
+type Role string
+
+// The roles.
+const (
+	Viewer Role = "viewer" // look, not call
+	Caller Role = "caller" // call tools
+	Admin  Role = "admin"  // everything
+)
+
+// Token is a credential: the hash of a random string, never the string.
+type Token struct {
+	Name   string
+	SHA256 [sha256.Size]byte
+	Role   Role
+	Tools  []string // names or globs; empty: all
+}
+
+// Tokens is the set of credentials. It is not changed after New.
+type Tokens struct {
+	list   []Token
+	byName map[string]Token // client name -> token
+}
+
+// New makes a set. Names must be unique.
+func New(list []Token) (*Tokens, error) {
+	t := &Tokens{list: list, byName: make(map[string]Token, len(list))}
+	for _, token := range list {
+		if _, twice := t.byName[token.Name]; twice {
+			return nil, fmt.Errorf("auth: two tokens are named %q", token.Name)
+		}
+		t.byName[token.Name] = token
+	}
+	return t, nil
+}
+
+// Authenticate finds the client whose token this is. It compares hashes, and with every token, so that the time tells
+// nothing.
+func (t *Tokens) Authenticate(token string) (client string, ok bool) {
+	sum := sha256.Sum256([]byte(token))
+	for _, c := range t.list {
+		if subtle.ConstantTimeCompare(sum[:], c.SHA256[:]) == 1 {
+			client, ok = c.Name, true
+		}
+	}
+	return client, ok
+}
+
+// Authorize says whether a client may call a tool; the error is an [*tool.Error] of kind forbidden. Clients without a
+// token (stdio, and addresses where no tokens are asked for) may call everything.
+func (t *Tokens) Authorize(_ context.Context, client, name string) error {
+	token, known := t.byName[client]
+	if !known {
+		return nil
+	}
+	if token.Role == Viewer {
+		return tool.Errorf(tool.KindForbidden, "the client %s may look at tools, not call them", client).
+			Suggest("ask the operator for a token with the role caller")
+	}
+	if !allowed(token.Tools, name) {
+		return tool.Errorf(tool.KindForbidden, "the client %s may not call %s", client, name).
+			Suggest("it may call: %s", strings.Join(token.Tools, ", "))
+	}
+	return nil
+}
+
+func allowed(globs []string, name string) bool {
+	for _, g := range globs {
+		if ok, err := path.Match(g, name); err == nil && ok {
+			return true
+		}
+	}
+	return len(globs) == 0
+}
+
+// Hash is the form in which a token is kept.
+func Hash(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) }
+
+// ParseHash reads a hash of 64 hexadecimal digits.
+func ParseHash(s string) (sum [sha256.Size]byte, err error) {
+	raw, err := hex.DecodeString(s)
+	if err != nil || len(raw) != len(sum) {
+		return sum, errors.New("auth: a hash has 64 hexadecimal digits")
+	}
+	return [sha256.Size]byte(raw), nil
+}
+
+// tokenFile is the generated token in the state directory: the only one that is kept in clear, so that the operator can
+// read it.
+const tokenFile = "token"
+
+// ReadToken returns the generated token of a state directory; fs.ErrNotExist when there is none.
+func ReadToken(dir string) (string, error) {
+	name := filepath.Join(dir, tokenFile)
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", fmt.Errorf("read the generated token: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("the token in %s can be read by others; make it safe with: chmod 600 %s", name, name)
+	}
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("read the generated token: %w", err)
+	}
+	token := strings.TrimSpace(string(raw))
+	if len(token) < 32 {
+		return "", fmt.Errorf("the token in %s is too short; remove the file to have a new one made", name)
+	}
+	return token, nil
+}
+
+// EnsureToken returns the generated token of a state directory, and makes it (0600) when there is none.
+func EnsureToken(dir string) (token string, created bool, err error) {
+	token, err = ReadToken(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return token, false, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", false, fmt.Errorf("make the state directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, tokenFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) { // another host was faster
+		token, err = ReadToken(dir)
+		return token, false, err
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("keep the generated token: %w", err)
+	}
+	token = Generate()
+	_, err = f.WriteString(token + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", false, fmt.Errorf("keep the generated token: %w", err)
+	}
+	return token, true, nil
+}
+
+// Generate makes a token of 256 random bits. The prefix helps scanners that look for leaked secrets.
+func Generate() string {
+	var raw [32]byte
+	rand.Read(raw[:]) // never fails
+	return "gth_" + base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+type clientKey struct{}
+
+// WithClient says in a context who calls.
+func WithClient(ctx context.Context, client string) context.Context {
+	return context.WithValue(ctx, clientKey{}, client)
+}
+
+// Client returns who calls, and "" when nobody said.
+func Client(ctx context.Context) string {
+	client, _ := ctx.Value(clientKey{}).(string)
+	return client
+}

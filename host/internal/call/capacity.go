@@ -1,0 +1,52 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// capacity holds a slot of the tool for the run, and waits for one at most until the call's deadline.
+func (r *Router) capacity(inner next) next {
+	return func(ctx context.Context, c *passage) error {
+		s, arrived := c.state.slots, time.Now()
+		if err := r.acquire(ctx, c); err != nil {
+			c.queued = time.Since(arrived)
+			return err
+		}
+		begun := time.Now()
+		defer func() { s.release(time.Since(begun)) }()
+		if c.queued = begun.Sub(arrived); c.queued > c.timeout/2 {
+			c.short = true // the queue ate most of the time
+		}
+		return inner(ctx, c)
+	}
+}
+
+func (r *Router) acquire(ctx context.Context, c *passage) error {
+	until, stop := context.WithDeadline(ctx, c.req.Deadline)
+	defer stop()
+	s := c.state.slots
+	err := s.acquire(until, r.cfg.QueueLength)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return cancelled(ctx)
+	case errors.Is(err, errQueueFull):
+		return overloaded(s, tool.Errorf(tool.KindOverloaded, "%s is busy and its queue of %d is full",
+			c.req.Tool, r.cfg.QueueLength))
+	default:
+		return overloaded(s, tool.Errorf(tool.KindOverloaded, "%s was busy until the call's deadline of %v",
+			c.req.Tool, c.timeout))
+	}
+}
+
+func overloaded(s *slots, err *tool.Error) *tool.Error {
+	err.RetryAfter = s.hint()
+	wait := round(err.RetryAfter)
+	return err.Suggest("wait about %v, then call again; other tools are not affected", wait).
+		With("concurrency", s.size).With("queued", s.waiting.Load())
+}

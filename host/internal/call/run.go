@@ -1,0 +1,88 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// planTimeout is the most time that a plugin gets to say what it would do; it executes nothing.
+const planTimeout = 10 * time.Second
+
+// runCall is the end of the way: it asks the plugin, collects what it prints, and judges how it ended.
+func (r *Router) runCall(ctx context.Context, c *passage) error {
+	out := tool.NewCollector(c.req, c.emit)
+	defer out.Fill(&c.result)
+	c.ran = true
+	r.cfg.Started(c.req.Tool)
+	var err error
+	c.result, err = c.entry.Handler.Call(ctx, c.req, out.Event)
+	return judge(ctx, c.req.Tool, c.timeout, err)
+}
+
+// runPlan is the end of a plan's way.
+func (r *Router) runPlan(ctx context.Context, c *passage) error {
+	ctx, stop := context.WithTimeoutCause(ctx, planTimeout, errHung)
+	defer stop()
+	p, err := c.entry.Handler.Plan(ctx, c.req)
+	if err := judge(ctx, c.req.Tool, min(c.timeout, planTimeout), err); err != nil {
+		return err
+	}
+	if c.planned = p; p.Error != nil {
+		c.planned.Error = c.complete(believed(c.req.Tool, p.Error))
+	}
+	return nil
+}
+
+// judge decides what became of a call. That the caller went away counts for more than what the plugin says,
+// that the time is over counts for more than an error which follows from it, and an error of the plugin's
+// is believed within limits.
+func judge(ctx context.Context, name string, granted time.Duration, err error) error {
+	// A handler that gives the context's own error back knows nothing that is not known here.
+	ofPlugin := tool.KindOf(err) == tool.KindTimeout && !errors.Is(err, context.DeadlineExceeded)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return cancelled(ctx)
+	case err == nil:
+		return nil
+	case ctx.Err() != nil && !ofPlugin:
+		return ended(ctx, granted)
+	default:
+		return believed(name, err)
+	}
+}
+
+// believed is a plugin's error as far as a plugin can know. What only a gate of the host can say is not
+// believed, nor that the caller cancelled, which the host would have noticed. The tool is the one that was
+// called, whatever the plugin names.
+func believed(name string, err error) *tool.Error {
+	said := tool.AsError(err)
+	e := said.About(name, "")
+	e.Tool, e.Metadata = name, maps.Clone(said.Metadata)
+	switch {
+	case said.Kind == tool.KindCancelled:
+		return disbelieved(e, tool.KindUnavailable, "the plugin broke the call off: %w", said)
+	case hostsOwn(said.Kind), !said.Kind.Known():
+		return disbelieved(e, tool.KindUnknown, "the plugin failed in a way that it cannot know of: %w", said)
+	}
+	return e
+}
+
+func disbelieved(e *tool.Error, k tool.Kind, format string, said *tool.Error) *tool.Error {
+	unbelieved := tool.Errorf(k, format, said)
+	unbelieved.Tool, unbelieved.Target, unbelieved.Metadata = e.Tool, e.Target, e.Metadata
+	return unbelieved.With("plugin_error_type", clip(string(said.Kind), tool.MaxNameLength))
+}
+
+// hostsOwn reports whether only a gate of the host can refuse with this kind.
+func hostsOwn(k tool.Kind) bool {
+	switch k {
+	case tool.KindUnauthenticated, tool.KindForbidden, tool.KindToolNotFound, tool.KindDisabled,
+		tool.KindRateLimited, tool.KindOverloaded, tool.KindBreakerOpen:
+		return true
+	}
+	return false
+}

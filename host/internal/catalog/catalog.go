@@ -1,0 +1,85 @@
+// Package catalog is the list of the tools that can be called right now. A [Catalog] is immutable: fleet makes a new one
+// whenever the set of plugins changes, a call loads the current one once and keeps it to its end. An [Entry] is a tool whose
+// manifest has been found good: names checked, schemas compiled, settings resolved.
+//
+//	entries, err := catalog.Compile(manifest, handler, settings)
+//	c, clashes := catalog.New(entries...)
+//	e, ok := c.Lookup("NmapTool")
+package catalog
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// Settings are the numbers in force for one tool: the configuration's, else the tool's own, else the host's.
+type Settings struct {
+	Enabled          bool
+	Concurrency      int           // calls at a time
+	DefaultTimeout   time.Duration // when the caller asks for none
+	MaxTimeout       time.Duration // the most that a caller may ask for
+	BreakerThreshold int           // consecutive failures
+	BreakerRecovery  time.Duration
+	RateRequests     int // per RatePer, client and tool
+	RatePer          time.Duration
+}
+
+// Entry is one tool that can be called. It is not changed after New.
+type Entry struct {
+	Spec     tool.Spec // as served: the schemas are the host's, see Compile
+	Settings Settings
+	Plugin   string // name of the plugin that offers it
+	Version  string // of the plugin
+	Handler  tool.Handler
+	Input    *Schema // what arguments are checked against
+}
+
+// Catalog is an immutable set of entries.
+type Catalog struct {
+	byName map[string]*Entry // tool name -> entry
+	sorted []*Entry
+}
+
+// Clash is a tool name that two plugins offer. The first keeps it.
+type Clash struct {
+	Tool, Kept, Refused string // plugin names
+}
+
+// New makes a catalog; of entries with one name the first is taken and the others are reported.
+func New(entries ...*Entry) (*Catalog, []Clash) {
+	c := &Catalog{byName: make(map[string]*Entry, len(entries))}
+	var clashes []Clash
+	for _, e := range entries {
+		if first, taken := c.byName[e.Spec.Name]; taken {
+			clashes = append(clashes, Clash{Tool: e.Spec.Name, Kept: first.Plugin, Refused: e.Plugin})
+			continue
+		}
+		c.byName[e.Spec.Name] = e
+	}
+	c.sorted = slices.SortedFunc(maps.Values(c.byName), func(a, b *Entry) int {
+		return strings.Compare(a.Spec.Name, b.Spec.Name)
+	})
+	return c, clashes
+}
+
+// Lookup finds a tool by its exact name.
+func (c *Catalog) Lookup(name string) (*Entry, bool) {
+	e, ok := c.byName[name]
+	return e, ok
+}
+
+// Entries returns all tools by name. The slice is the caller's.
+func (c *Catalog) Entries() []*Entry { return slices.Clone(c.sorted) }
+
+// Names returns the names of all tools, sorted.
+func (c *Catalog) Names() []string {
+	names := make([]string, len(c.sorted))
+	for i, e := range c.sorted {
+		names[i] = e.Spec.Name
+	}
+	return names
+}

@@ -1,0 +1,109 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// The arguments that the host adds to every tool, and takes out again before the plugin sees the call.
+const (
+	TimeoutArgument     = "timeout_sec"
+	CorrelationArgument = "correlation_id"
+)
+
+// Compile turns a manifest into entries, or says what is wrong with it. settings resolves the numbers of a tool. The
+// entries' schemas are those that clients see: the input schema has the host's own arguments added and takes no unknown ones,
+// the output schema is the report with the tool's data inside. Hidden tools are left out.
+func Compile(
+	m tool.Manifest, h tool.Handler, settings func(tool.Spec) Settings,
+) ([]*Entry, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	var entries []*Entry
+	for _, spec := range m.Tools {
+		e, err := compile(spec, settings(spec))
+		if err != nil {
+			return nil, fmt.Errorf("tool %s: %w", spec.Name, err)
+		}
+		e.Plugin, e.Version, e.Handler = m.Name, m.Version, h
+		if !spec.Hidden {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+func compile(spec tool.Spec, s Settings) (*Entry, error) {
+	input, err := withHostArguments(spec.InputSchema, s)
+	if err != nil {
+		return nil, fmt.Errorf("input schema: %w", err)
+	}
+	schema, err := CompileSchema(input)
+	if err != nil {
+		return nil, fmt.Errorf("input schema: %w", err)
+	}
+	if len(spec.OutputSchema) > 0 {
+		if _, err := CompileSchema(spec.OutputSchema); err != nil {
+			return nil, fmt.Errorf("output schema: %w", err)
+		}
+	}
+	output, err := reportSchema(spec.OutputSchema)
+	if err != nil {
+		return nil, fmt.Errorf("output schema: %w", err)
+	}
+	spec.InputSchema, spec.OutputSchema = input, output
+	return &Entry{Spec: spec, Settings: s, Input: schema}, nil
+}
+
+// withHostArguments adds the host's arguments to an input schema, in place of any that the tool declared itself.
+func withHostArguments(raw json.RawMessage, s Settings) (json.RawMessage, error) {
+	var schema map[string]any
+	if err := json.Unmarshal(raw, &schema); err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	if properties == nil {
+		properties = make(map[string]any)
+	}
+	properties[TimeoutArgument] = map[string]any{
+		"type": "number", "minimum": 1, "maximum": int(s.MaxTimeout.Seconds()),
+		"description": fmt.Sprintf("Seconds until the run is ended; partial output is kept. Default %d.",
+			int(s.DefaultTimeout.Seconds())),
+	}
+	properties[CorrelationArgument] = map[string]any{
+		"type": "string", "pattern": `^[A-Za-z0-9._:-]{1,64}$`,
+		"description": "Your own id for this call; it comes back in the result and stands in the logs.",
+	}
+	schema["properties"] = properties
+	if _, said := schema["additionalProperties"]; !said {
+		schema["additionalProperties"] = false
+	}
+	return json.Marshal(schema)
+}
+
+// reportSchema is the JSON Schema of tool.Report with the tool's own data in its place.
+func reportSchema(data json.RawMessage) (json.RawMessage, error) {
+	str := map[string]any{"type": "string"}
+	flag := map[string]any{"type": "boolean"}
+	maybe := map[string]any{"type": []string{"string", "null"}}
+	properties := map[string]any{
+		"stdout": str, "stderr": str, "returncode": map[string]any{"type": "integer"},
+		"truncated_stdout": flag, "truncated_stderr": flag, "timed_out": flag, "error": maybe, "error_type": maybe,
+		"execution_time": map[string]any{"type": "number", "description": "seconds"},
+		"correlation_id": str, "execution_id": str, "metadata": map[string]any{"type": "object"},
+	}
+	if len(data) > 0 {
+		properties["data"] = data
+	}
+	raw, err := json.Marshal(map[string]any{
+		"type": "object", "properties": properties,
+		"required": []string{"stdout", "stderr", "returncode", "timed_out", "error", "error_type", "execution_id"},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write: %w", err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/rawbytes"
+	"github.com/knadh/koanf/v2"
+)
+
+// Source is where a configuration comes from.
+type Source struct {
+	File    string         // YAML or JSON; empty: MCP_CONFIG_FILE of the environment, else none
+	Environ []string       // "NAME=value"
+	Flags   map[string]any // dotted key -> value, such as "server.port" -> 8081
+}
+
+// aliases are the names of the environment that do not follow MCP_<SECTION>_<KEY>, kept from the Python server.
+var aliases = map[string]string{
+	"MCP_MAX_ARGS_LEN":         "security.max_args_length",
+	"MCP_DEFAULT_TIMEOUT_SEC":  "tool.default_timeout",
+	"MCP_DEFAULT_CONCURRENCY":  "tool.default_concurrency",
+	"MCP_MAX_STDOUT_BYTES":     "limits.max_stdout_bytes",
+	"MCP_MAX_STDERR_BYTES":     "limits.max_stderr_bytes",
+	"MCP_MAX_MEMORY_MB":        "limits.max_memory_mb",
+	"MCP_MAX_FILE_DESCRIPTORS": "limits.max_file_descriptors",
+	"MCP_PLUGINS_DIR":          "plugins.dirs",
+	"TOOL_INCLUDE":             "tool.include",
+	"TOOL_EXCLUDE":             "tool.exclude",
+	"LOG_LEVEL":                "logging.level",
+	"LOG_FORMAT":               "logging.format",
+}
+
+// Load reads, merges and validates. Unknown keys, wrong types and impossible values are errors, never ignored.
+func Load(s Source) (Config, error) {
+	env := environment(s.Environ)
+	k := koanf.New(".")
+	if s.File == "" {
+		s.File = env["MCP_CONFIG_FILE"]
+	}
+	if s.File != "" {
+		if err := loadFile(k, s.File); err != nil {
+			return Config{}, err
+		}
+	}
+	fromEnv, err := fromEnvironment(env)
+	if err != nil {
+		return Config{}, err
+	}
+	for _, layer := range []map[string]any{fromEnv, s.Flags} {
+		if err := k.Load(confmap.Provider(layer, "."), nil); err != nil {
+			return Config{}, fmt.Errorf("merge configuration: %w", err)
+		}
+	}
+	cfg, err := decode(k)
+	if err != nil {
+		return Config{}, err
+	}
+	return cfg, cfg.validate()
+}
+
+func loadFile(k *koanf.Koanf, name string) error {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	if err := k.Load(rawbytes.Provider(raw), yaml.Parser()); err != nil {
+		return fmt.Errorf("configuration %s: %w", name, err)
+	}
+	return nil
+}
+
+// decode lays what was said over the defaults. Types are not converted: a "false" in quotes is an error and not a true.
+func decode(k *koanf.Koanf) (Config, error) {
+	cfg := Default()
+	err := k.UnmarshalWithConf("", nil, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		Result: &cfg, TagName: "koanf", ErrorUnused: true, ZeroFields: true,
+	}})
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return cfg, nil
+}
+
+func environment(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		env[name] = value
+	}
+	return env
+}
+
+// fromEnvironment finds the keys that the environment sets, with values of their right types. An empty variable sets
+// nothing.
+func fromEnvironment(env map[string]string) (map[string]any, error) {
+	set := make(map[string]any)
+	for key, typ := range keys(reflect.TypeFor[Config](), "") {
+		for _, name := range namesOf(key) {
+			if env[name] == "" {
+				continue
+			}
+			value, err := parse(env[name], typ)
+			if err != nil {
+				return nil, fmt.Errorf("environment %s: %q is not %w", name, env[name], err)
+			}
+			set[key] = value
+		}
+	}
+	return set, nil
+}
+
+// namesOf returns the names of the environment for a key; the last one set wins.
+func namesOf(key string) []string {
+	var names []string
+	for alias, k := range aliases {
+		if k == key {
+			names = append(names, alias)
+		}
+	}
+	slices.Sort(names)
+	return append(names, "MCP_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_")))
+}
+
+// keys lists the dotted keys of a struct that one variable can hold, with their types.
+func keys(t reflect.Type, prefix string) map[string]reflect.Type {
+	found := make(map[string]reflect.Type)
+	for f := range t.Fields() {
+		key := prefix + f.Tag.Get("koanf")
+		switch f.Type.Kind() {
+		case reflect.Struct:
+			for k, typ := range keys(f.Type, key+".") {
+				found[k] = typ
+			}
+		case reflect.Map:
+		case reflect.Slice:
+			if f.Type.Elem().Kind() == reflect.String {
+				found[key] = f.Type
+			}
+		default:
+			found[key] = f.Type
+		}
+	}
+	return found
+}
+
+// parse reads a value; its error completes "is not".
+func parse(value string, t reflect.Type) (any, error) {
+	switch t.Kind() {
+	case reflect.Bool:
+		if v, err := strconv.ParseBool(strings.ToLower(value)); err == nil {
+			return v, nil
+		}
+		return nil, errors.New("true or false")
+	case reflect.Int, reflect.Int64:
+		if v, err := strconv.Atoi(value); err == nil {
+			return v, nil
+		}
+		return nil, errors.New("a whole number")
+	case reflect.Float64:
+		if v, err := strconv.ParseFloat(value, 64); err == nil {
+			return v, nil
+		}
+		return nil, errors.New("a number")
+	case reflect.Slice:
+		return list(value), nil
+	default:
+		return value, nil
+	}
+}
+
+// list splits at commas and, as PATH does, at colons.
+func list(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ':' })
+}

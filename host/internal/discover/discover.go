@@ -1,0 +1,93 @@
+// Package discover finds plugins in directories. [Scan] starts nothing: it tells which files may be started, each as a
+// [Candidate] with the hash of its bytes, and which it refuses, each as a [Refusal] that says why and what to type.
+//
+//	found := discover.Scan([]string{"/usr/lib/gatehouse/plugins"})
+//	for _, c := range found.Candidates {
+//		fmt.Println(c.Name, c.Path, c.SHA256)
+//	}
+package discover
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Candidate is a file that may be started as a plugin.
+type Candidate struct {
+	Name   string // the file's name; the plugin's own name comes with its manifest
+	Path   string // absolute, without symbolic links
+	SHA256 string // of the file's bytes, in lower-case hex
+}
+
+// Refusal is something that is not used, and what a person can do about it.
+type Refusal struct {
+	Path   string
+	Reason string // one clause, such as "others may write to it"
+	Fix    string // a command to type, or one sentence
+}
+
+// Result is what a scan found. Each list is sorted by path and names a path once.
+type Result struct {
+	Candidates []Candidate
+	Refusals   []Refusal // files and directories that are there, and not safe to use
+	Missing    []Refusal // directories asked for that are not there, or cannot be read
+}
+
+// Scan looks through directories and everything below them. It refuses what somebody other than root and the user of this
+// process could change, as whoever can change a plugin can do what the host can. The directories that lead to one of
+// dirs are the caller's to judge.
+//
+// Taken are executable regular files that hold a native program or start with "#!". Passed over in silence are hidden
+// names, names that mark a test or a half-made thing (Test*, Mock*, Abstract*, Example*, _*, *Base, *Mixin,
+// *Interface) and everything that cannot be executed.
+func Scan(dirs []string) Result {
+	var res Result
+	for _, dir := range dirs {
+		scanDir(dir, os.Geteuid(), &res)
+	}
+	res.Candidates = byPath(res.Candidates, func(c Candidate) string { return c.Path })
+	res.Refusals = byPath(res.Refusals, func(r Refusal) string { return r.Path })
+	res.Missing = byPath(res.Missing, func(r Refusal) string { return r.Path })
+	return res
+}
+
+// byPath sorts and drops what came twice: a link beside its file, or one directory asked for under two names.
+func byPath[T any](list []T, path func(T) string) []T {
+	slices.SortStableFunc(list, func(a, b T) int { return cmp.Compare(path(a), path(b)) })
+	return slices.CompactFunc(list, func(a, b T) bool { return path(a) == path(b) })
+}
+
+func scanDir(dir string, euid int, res *Result) {
+	missing := func(err error) {
+		res.Missing = append(res.Missing, Refusal{
+			Path: dir, Reason: "the plugin directory cannot be used: " + cause(err),
+			Fix: "mkdir -p " + quote(dir) + ", or take it out of the configuration",
+		})
+	}
+	base, err := resolve(dir)
+	if err != nil {
+		missing(err)
+		return
+	}
+	root, err := os.OpenRoot(base)
+	if err != nil {
+		missing(err)
+		return
+	}
+	defer root.Close() // nothing was written through it
+	w := walker{root: root, base: base, euid: euid, res: res}
+	if err := w.dir("."); err != nil {
+		missing(err)
+	}
+}
+
+func resolve(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("make absolute: %w", err)
+	}
+	return filepath.EvalSymlinks(abs)
+}

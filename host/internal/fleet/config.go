@@ -1,0 +1,104 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// Config says which plugins there are and how they are kept.
+type Config struct {
+	Dirs []string // where to look for plugins; at least one
+
+	// Policy is what a plugin is configured with; it gets the plugin's name. Settings resolves the numbers of a tool. Both
+	// are called by several goroutines.
+	Policy   func(plugin string) tool.Policy
+	Settings func(tool.Spec) catalog.Settings
+
+	// Include and Exclude choose among the tools, by name or by a pattern of package path. A tool is offered when Include
+	// is empty or names it, and Exclude does not.
+	Include, Exclude []string
+
+	RuntimeDir string   // absolute; for sockets, made if need be; empty: a temporary one, removed at the end
+	Env        []string // environment of the plugins; nil: the system's PATH and a UTF-8 locale
+
+	StartTimeout time.Duration // for the handshake, and again until the plugin is configured; zero: 10 s
+	Grace        time.Duration // between asking a process to end and killing it; zero: 2 s
+	Drain        time.Duration // for calls in flight when the fleet ends; zero: 5 s
+
+	// A plugin that failed is restarted after BackoffMin, doubled with each failure in a row up to BackoffMax; half of
+	// each wait is random. After RestartBudget restarts within RestartWindow it is quarantined. A process that stays
+	// for StableAfter clears its record.
+	BackoffMin    time.Duration // zero: 0.5 s
+	BackoffMax    time.Duration // zero: 60 s
+	RestartBudget int           // zero: 5
+	RestartWindow time.Duration // zero: 10 min
+	StableAfter   time.Duration // zero: 1 min
+
+	// Each process is asked for its health at this interval, and sooner after it has missed a probe. The second miss in
+	// a row ends it.
+	ProbeInterval time.Duration // zero: 10 s
+	ProbeTimeout  time.Duration // zero: 2 s
+
+	Logger *slog.Logger // nil: nobody
+
+	// Changed is called after the catalog has become another, outside of any lock and never twice at a time; changes in
+	// quick succession may share a call. It must return before Run can. Nil: nobody.
+	Changed func()
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if err := c.validate(); err != nil {
+		return c, err
+	}
+	for d, zero := range map[*time.Duration]time.Duration{
+		&c.StartTimeout: 10 * time.Second, &c.Grace: 2 * time.Second, &c.Drain: 5 * time.Second,
+		&c.BackoffMin: 500 * time.Millisecond, &c.BackoffMax: time.Minute,
+		&c.RestartWindow: 10 * time.Minute, &c.StableAfter: time.Minute,
+		&c.ProbeInterval: 10 * time.Second, &c.ProbeTimeout: 2 * time.Second,
+	} {
+		if *d < 0 {
+			return c, fmt.Errorf("a duration is negative: %s", *d)
+		}
+		if *d == 0 {
+			*d = zero
+		}
+	}
+	if c.RestartBudget == 0 {
+		c.RestartBudget = 5
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Changed == nil {
+		c.Changed = func() {}
+	}
+	return c, nil
+}
+
+func (c Config) validate() error {
+	switch {
+	case len(c.Dirs) == 0:
+		return errors.New("no plugin directory")
+	case c.Policy == nil || c.Settings == nil:
+		return errors.New("Policy and Settings are needed")
+	case c.RuntimeDir != "" && !filepath.IsAbs(c.RuntimeDir):
+		return fmt.Errorf("runtime directory %q is not an absolute path", c.RuntimeDir)
+	case c.RestartBudget < 0:
+		return fmt.Errorf("restart budget %d is negative", c.RestartBudget)
+	}
+	for _, list := range [][]string{c.Include, c.Exclude} {
+		for _, pattern := range list {
+			if _, err := path.Match(pattern, ""); err != nil {
+				return fmt.Errorf("pattern %q of tool names: %w", pattern, err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+)
+
+// publish makes a new catalog of what the plugins offer, in the order of their paths: where two offer a tool of one name,
+// the first keeps it.
+func (f *Fleet) publish() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var entries []*catalog.Entry
+	for _, m := range f.members {
+		m.mu.Lock()
+		entries = append(entries, m.entries...)
+		m.mu.Unlock()
+	}
+	c, _ := catalog.New(entries...) // its clashes name plugins; two copies of one plugin are told apart by path only
+	f.clashes = clashes(c, entries)
+	f.catalog.Store(c)
+	select {
+	case f.dirty <- struct{}{}:
+	default: // a call of Changed is owed already
+	}
+}
+
+func clashes(c *catalog.Catalog, entries []*catalog.Entry) []Problem {
+	var found []Problem
+	for _, e := range entries {
+		kept, _ := c.Lookup(e.Spec.Name)
+		if kept == e {
+			continue
+		}
+		loser, keeper := e.Handler.(*member).candidate.Path, kept.Handler.(*member).candidate.Path
+		found = append(found, Problem{
+			Path: loser, Tool: e.Spec.Name, Reason: "the name is taken by " + keeper,
+			Fix: fmt.Sprintf("take %s or %s out of the plugin directories", loser, keeper),
+		})
+	}
+	return found
+}
+
+// same reports whether two lists of entries offer the same, so that a plain restart is no change of the catalog.
+func same(a, b []*catalog.Entry) bool {
+	return slices.EqualFunc(a, b, func(a, b *catalog.Entry) bool {
+		return a.Plugin == b.Plugin && a.Version == b.Version && a.Settings == b.Settings &&
+			reflect.DeepEqual(a.Spec, b.Spec)
+	})
+}
+
+// chosen leaves out what the configuration does not want.
+func (f *Fleet) chosen(entries []*catalog.Entry) []*catalog.Entry {
+	return slices.DeleteFunc(entries, func(e *catalog.Entry) bool {
+		included := len(f.cfg.Include) == 0 || matches(f.cfg.Include, e.Spec.Name)
+		return !included || matches(f.cfg.Exclude, e.Spec.Name)
+	})
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, _ := path.Match(p, name) // New has tried the pattern
+		return ok
+	})
+}
+
+// Reconfigure hands the policy in force to every plugin that has a process; the others get it when they start. It tells
+// which refused it.
+func (f *Fleet) Reconfigure(ctx context.Context) error {
+	f.policy.Add(1) // before looking for processes: one that becomes ready now looks at the count afterwards
+	members := f.all()
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i, m := range members {
+		wg.Go(func() { errs[i] = m.reconfigure(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (m *member) reconfigure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, m.fleet.cfg.StartTimeout)
+	defer cancel()
+	g, err := m.enter()
+	if err != nil {
+		return nil // it has no process, and gets the policy when it starts
+	}
+	defer g.leave()
+	m.mu.Lock()
+	name := m.name
+	m.mu.Unlock()
+	return m.configure(ctx, g, name)
+}

@@ -1,0 +1,147 @@
+// Package ping declares PingTool: what of ping(8) a caller may use, and how its output is read. The policy is that of
+// iputils 20221126; facts about the program that shape it stand next to the line that they explain.
+//
+//	os.Exit(sdk.Main(sdk.Plugin{Name: "ping", Version: "1.0.0", Tools: []sdk.Tool{ping.Tool()}}))
+package ping
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/sdk/command"
+)
+
+const (
+	defaultCount = 4
+
+	// budget is the most time that a request may ask for, by count, interval and wait together.
+	budget = 300 * time.Second
+)
+
+// Tool makes PingTool.
+func Tool() *command.Tool {
+	return command.New(command.Definition{
+		Definition: sdk.Definition{
+			Name:  "PingTool",
+			Title: "Ping",
+			Description: "Sends ICMP echo requests to one IPv4 host in scope and reports replies, loss and round-trip " +
+				"times. No reply is an ordinary result (returncode 1), not an error: many hosts drop ICMP. Sends 4 " +
+				"requests unless -c says otherwise. For open ports use NmapTool.",
+			Annotations:    sdk.Annotations{ReadOnly: true, Idempotent: true, OpenWorld: true},
+			Concurrency:    5,
+			DefaultTimeout: 30 * time.Second,
+			MaxTimeout:     5 * time.Minute,
+			Breaker:        sdk.Breaker{Threshold: 5, Recovery: time.Minute},
+			Needs:          []sdk.Need{{Kind: sdk.NeedCapability, Name: "CAP_NET_RAW", Optional: true}},
+		},
+		Program: command.Program{Name: "ping", Install: "apt-get install iputils-ping"},
+		Target:  command.OneHost,
+		Flags:   flags(),
+
+		Bytes:         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-",
+		MaxArgsLength: 256,
+		Fixed:         []string{"-4", "-n"},
+		Defaults:      defaults,
+		Validate:      validate,
+		Argv:          argv,
+		Output:        Report{},
+		Open:          open,
+
+		// As an ordinary user ping works through the capability of its file, which no_new_privs would take away.
+		FileCapabilities: os.Geteuid() != 0,
+	})
+}
+
+// flags is the table. ping has no long options; clusters, --, and more than one positional argument (a source route!)
+// are refused by the grammar of package command itself.
+func flags() []command.Flag {
+	const floods = "it sends without waiting for replies"
+	table := []command.Flag{
+		{Name: "-c", Value: command.Int(1, 100), About: "number of requests"},
+		{
+			// As root, -i 0 and -i -1 are a flood.
+			Name: "-i", Value: command.Decimal(0.002, 60).GatedOutside(0.2, 60, "less than 0.2 s between requests"),
+			About: "seconds between requests",
+		},
+		{
+			Name: "-s", Value: command.Int(0, 65507).GatedOutside(0, 1472, "packets that have to be fragmented"),
+			About: "bytes of payload",
+		},
+		{Name: "-W", Value: command.Decimal(0.1, 30), About: "seconds to wait for a reply"},
+		{Name: "-w", Value: command.Int(1, 300), About: "seconds after which ping ends in any case"},
+		{Name: "-t", Value: command.Int(1, 255), About: "time to live"},
+		{Name: "-M", Value: command.Enum("do", "dont", "want"), Write: command.Next, About: "path MTU discovery"},
+		{Name: "-n", Implied: true, About: "numeric output, always on"},
+		{Name: "-4", Implied: true, About: "IPv4, always on"},
+		{Name: "-q", About: "summary only; the replies are then not in the data"},
+		{Name: "-D", About: "time stamps"},
+		{Name: "-O", About: "report requests without reply"},
+		{Name: "-v", About: "verbose"},
+		{Name: "-f", Gated: floods, Conflicts: []string{"-i"}, About: "flood"},
+		{Name: "-A", Gated: "it adapts its rate to the round-trip time", About: "adaptive rate"},
+		{Name: "-l", Value: command.Int(1, 3), Gated: floods, About: "requests sent at once"},
+		{Name: "-p", Value: command.Hex(32), Gated: "it chooses the payload", About: "pattern of the payload"},
+		{Name: "-R", Gated: "IP options", Conflicts: []string{"-T"}, About: "record route"},
+		{
+			Name: "-T", Value: command.Enum("tsonly", "tsandaddr"), Write: command.Next, Gated: "IP options",
+			About: "IP time stamps",
+		},
+	}
+	for name, why := range refused {
+		table = append(table, command.Flag{Name: name, Refused: why})
+	}
+	return table
+}
+
+// refused says why, where the reason is not plain.
+var refused = map[string]string{
+	"-6": "only IPv4 is in scope",
+	"-a": "bells in the output",
+	"-b": "broadcast reaches hosts that nobody named",
+	"-I": "the interface is the host's to choose",
+	"-m": "it marks packets for policy routing",
+	"-r": "it bypasses routing",
+	"-h": "it prints help and does nothing",
+	"-V": "it prints the version and does nothing",
+}
+
+func defaults(j *command.Job) {
+	j.Default("-c", strconv.Itoa(defaultCount))
+}
+
+// plannedTime is how long ping takes when nothing answers: (count - 1) * interval + wait.
+func plannedTime(j *command.Job) time.Duration {
+	count, interval, wait := float64(defaultCount), 1.0, 10.0 // ping's own; it waits 10 s for the last reply
+	if o, ok := j.Option("-c"); ok {
+		count = o.Value.Number
+	}
+	if o, ok := j.Option("-i"); ok {
+		interval = o.Value.Number
+	}
+	if o, ok := j.Option("-W"); ok {
+		wait = o.Value.Number
+	}
+	return time.Duration(((count-1)*interval + wait) * float64(time.Second))
+}
+
+func validate(j *command.Job) error {
+	if d := plannedTime(j); d > budget {
+		return sdk.Errorf(sdk.KindValidation, "this takes up to %v; allowed are %v", d, budget).
+			Suggest("send fewer requests (-c), closer together (-i)")
+	}
+	return nil
+}
+
+// argv adds -w where the caller gave none: even a ping that nobody owns any more ends by itself.
+func argv(j *command.Job) []string {
+	args := j.Args()
+	if !j.Has("-w") {
+		seconds := min(math.Ceil(plannedTime(j).Seconds())+1, budget.Seconds())
+		args = append(args, "-w", fmt.Sprint(int(seconds)))
+	}
+	return args
+}

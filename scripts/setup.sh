@@ -1,0 +1,30 @@
+#!/bin/sh
+# Installs what is missing on a Debian-like machine, and nothing else: nmap, ping, and a C compiler, which Go's race detector
+# links with. Then fetches the Go modules.
+set -eu
+
+if ! command -v go >/dev/null 2>&1; then
+    echo "setup: Go is missing; install Go 1.26 or newer (https://go.dev/dl) and put it on PATH" >&2
+    exit 1
+fi
+
+packages=""
+command -v nmap >/dev/null 2>&1 || packages="$packages nmap"
+command -v ping >/dev/null 2>&1 || packages="$packages iputils-ping"
+command -v cc >/dev/null 2>&1 || packages="$packages gcc libc6-dev"
+
+if [ -n "$packages" ]; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "setup: please install with your package manager:$packages" >&2
+        exit 1
+    fi
+    as_root=""
+    [ "$(id -u)" = 0 ] || as_root="sudo"
+    echo "setup: installing$packages"
+    export DEBIAN_FRONTEND=noninteractive
+    $as_root apt-get update -qq
+    # shellcheck disable=SC2086 # a list of words
+    $as_root apt-get install -y -qq --no-install-recommends $packages
+fi
+
+go mod download

@@ -1,0 +1,142 @@
+// Package command makes a tool of a command-line program, safely and by declaration. What a caller writes never reaches
+// the program: it is read by the tool's own table of flags into a typed request, a [Job], and argv is written anew from
+// that. Whatever the table does not know is refused. Text is split once and never joined again; no shell is involved.
+//
+//	var Tool = command.New(command.Definition{
+//		Definition: sdk.Definition{Name: "PingTool", Description: "...", DefaultTimeout: 30 * time.Second},
+//		Program:    command.Program{Name: "ping", Install: "apt-get install iputils-ping"},
+//		Target:     command.OneHost,
+//		Flags: []command.Flag{
+//			{Name: "-c", Value: command.Int(1, 100), About: "number of requests"},
+//			{Name: "-f", Gated: "it floods"},
+//		},
+//		Fixed: []string{"-n"},
+//	})
+//
+// A [Definition] is the whole declaration, a [Flag] one entry of the table, a [Grammar] the form of a flag's value. The
+// program runs in the plugin's sandbox; its output flows to the caller as it comes, and through a [Reader] of the
+// author's that makes the parsed result of it.
+package command
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk"
+)
+
+// Form says what the argument `target` may be.
+type Form int
+
+// The forms of a target.
+const (
+	NoTarget      Form = iota // the tool has none
+	OneHost                   // one address, or one name that the host resolves
+	HostOrNetwork             // or a network
+)
+
+// The arguments that a tool of this package has; a [Property] adds others.
+const (
+	argTarget   = "target"
+	argExtra    = "extra_args"
+	argTemplate = "template"
+)
+
+// defaultBytes is what extra_args may consist of besides blanks: nothing that any shell, or any reader of a command
+// line, takes for more than itself.
+const defaultBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789,.:=_/-"
+
+// Definition declares a tool that runs a program. Program and Flags are required, and of the embedded definition Name
+// and Description; schemas, Facts, Targets and Intrusive are filled in from the rest.
+type Definition struct {
+	sdk.Definition
+
+	Program   Program
+	Target    Form
+	Flags     []Flag     // the table, in the order in which help shows it
+	Joined    []string   // prefixes whose letters may be joined: with "-s", -sSV is read as -sS -sV
+	Templates []Template // flags under a name
+	Input     []Property // arguments besides target, extra_args and template
+
+	Bytes         string // what extra_args may consist of besides blanks; empty: letters, digits and ,.:=_/-
+	MaxArgsLength int    // bytes of extra_args, where the policy allows more; 0: what the policy allows
+
+	// Fixed are the arguments that come first in every run. They are the author's alone.
+	Fixed []string
+	// Defaults may add options that the caller left out; nil: none.
+	Defaults func(*Job)
+	// Validate holds the whole request to rules that no single flag can know. An error that is no *sdk.Error is a
+	// validation_error. nil: none.
+	Validate func(*Job) error
+	// Argv writes the options, between Fixed and the target; nil: [Job.Args].
+	Argv func(*Job) []string
+
+	// Output is a value of the type that Reader.Data returns; its JSON Schema is the tool's. nil: no data.
+	Output any
+	// Open makes the reader of one run; nil: nothing is parsed. progress may be called from any of its functions.
+	Open func(j *Job, progress func(sdk.Progress)) Reader
+
+	// FileCapabilities lets the program gain rights that its file carries (setcap, set-user-ID). Otherwise it cannot.
+	FileCapabilities bool
+}
+
+// Template is a set of flags under a name. Flags that the caller gives win over those of the template.
+type Template struct {
+	Name  string
+	Flags string // as a caller would write them in extra_args
+	About string // one clause for people
+}
+
+// Property is a further argument of the tool.
+type Property struct {
+	Name     string
+	Schema   json.RawMessage // JSON Schema; describe it, people and models read that
+	Required bool
+}
+
+// Tool is a tool that runs a program.
+type Tool struct {
+	def     Definition
+	spec    sdk.Spec
+	table   table
+	schemas schemas
+	program *locator
+	err     error // in the declaration
+}
+
+var (
+	_ sdk.Tool    = (*Tool)(nil)
+	_ sdk.Checker = (*Tool)(nil)
+)
+
+// New makes a tool. Mistakes in the declaration are reported by [sdk.NewHandler], by way of [Tool.Check].
+func New(d Definition) *Tool {
+	t := &Tool{def: d, program: newLocator(d.Program)}
+	t.err = t.build()
+	return t
+}
+
+// Check reports the first mistake in the declaration.
+func (t *Tool) Check() error { return t.err }
+
+// Spec says what the tool is.
+func (t *Tool) Spec() sdk.Spec { return t.spec }
+
+// Plan says what Call would run.
+func (t *Tool) Plan(_ context.Context, env sdk.Env, r sdk.Request) (sdk.Plan, error) {
+	j, args, err := t.prepare(env.Policy, r)
+	p := sdk.Plan{Tokens: j.tokens, Notes: j.notes}
+	if err != nil {
+		return p, err
+	}
+	path, missing := t.program.find()
+	if missing != nil {
+		path = t.def.Program.Name
+		p.Notes = append(p.Notes, missing.Message+"; "+missing.Suggestion)
+	} else {
+		p.Program = path
+	}
+	p.Verdict, p.Rule = sdk.Accept, "every flag is in the table and within its bounds, and nothing conflicts"
+	p.Argv = append([]string{path}, args...)
+	return p, nil
+}

@@ -1,0 +1,202 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/shared/scope"
+)
+
+// Grammar is the form of a flag's value. Grammars read ASCII by hand, because what programs and libraries take for a
+// number (hexadecimal, exponents, other scripts' digits, blanks) is more than anybody means.
+type Grammar struct {
+	Want string // what is allowed, for people: "a whole number from 0 to 10"
+	// Read understands a value, or says what is wrong with it; it must not be looser than Want.
+	Read func(text string, p sdk.Policy) (Value, error)
+}
+
+// Value is what a flag's value means.
+type Value struct {
+	Text     string        // canonical, as it goes into argv
+	Int      int64         // of Int; for Ports and Addresses the number of ports and addresses
+	Number   float64       // of Int, Decimal and Duration (in seconds)
+	Duration time.Duration // of Duration
+	Gated    string        // why this value needs allow_intrusive; empty: it does not
+}
+
+// GatedOutside lets numbers outside of lo..hi (seconds, for a Duration) through with allow_intrusive only.
+func (g Grammar) GatedOutside(lo, hi float64, why string) Grammar {
+	read := g.Read
+	g.Read = func(text string, p sdk.Policy) (Value, error) {
+		v, err := read(text, p)
+		if err == nil && (v.Number < lo || v.Number > hi) {
+			v.Gated = why
+		}
+		return v, err
+	}
+	return g
+}
+
+// Where adds a condition that the number must fulfil.
+func (g Grammar) Where(want string, ok func(Value) bool) Grammar {
+	read := g.Read
+	g.Want += ", " + want
+	g.Read = func(text string, p sdk.Policy) (Value, error) {
+		v, err := read(text, p)
+		if err == nil && !ok(v) {
+			err = fmt.Errorf("must be %s", want)
+		}
+		return v, err
+	}
+	return g
+}
+
+// Int is a whole decimal number without sign or leading zero.
+func Int(lo, hi int64) Grammar {
+	return Grammar{
+		Want: fmt.Sprintf("a whole number from %d to %d", lo, hi),
+		Read: func(text string, _ sdk.Policy) (Value, error) {
+			n, err := number(text)
+			if err == nil && (n < lo || n > hi) {
+				err = errors.New("out of range")
+			}
+			return Value{Text: text, Int: n, Number: float64(n)}, err
+		},
+	}
+}
+
+// number reads digits; nine of them are enough for whatever a flag counts.
+func number(text string) (int64, error) {
+	if text == "" || len(text) > 9 || len(text) > 1 && text[0] == '0' {
+		return 0, errors.New("not a whole number in plain digits, without leading zeros")
+	}
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return 0, errors.New("not a whole number in plain digits")
+		}
+	}
+	return strconv.ParseInt(text, 10, 64)
+}
+
+// Decimal is a number with at most three decimals. It is written without needless zeros.
+func Decimal(lo, hi float64) Grammar {
+	return Grammar{
+		Want: fmt.Sprintf("a number from %v to %v with at most three decimals", lo, hi),
+		Read: func(text string, _ sdk.Policy) (Value, error) {
+			whole, fraction, point := strings.Cut(text, ".")
+			n, err := number(whole)
+			if err != nil {
+				return Value{}, err
+			}
+			if point && (len(fraction) < 1 || len(fraction) > 3 || strings.Trim(fraction, "0123456789") != "") {
+				return Value{}, errors.New("not a number with at most three decimals")
+			}
+			thousandths, _ := strconv.ParseInt((fraction + "000")[:3], 10, 64) // three digits by now
+			v := float64(n) + float64(thousandths)/1000
+			if v < lo || v > hi {
+				return Value{}, errors.New("out of range")
+			}
+			return Value{Text: strconv.FormatFloat(v, 'f', -1, 64), Int: n, Number: v}, nil
+		},
+	}
+}
+
+// Duration is a whole number with one of the units ms, s, m and h; without one it means seconds.
+func Duration(lo, hi time.Duration) Grammar {
+	units := []struct {
+		suffix string
+		unit   time.Duration
+	}{{"ms", time.Millisecond}, {"s", time.Second}, {"m", time.Minute}, {"h", time.Hour}}
+	return Grammar{
+		Want: fmt.Sprintf("a time from %v to %v, such as 500ms, 30s, 5m or 1h", lo, hi),
+		Read: func(text string, _ sdk.Policy) (Value, error) {
+			digits, suffix, unit := text, "s", time.Second
+			for _, u := range units {
+				if rest, ok := strings.CutSuffix(text, u.suffix); ok {
+					digits, suffix, unit = rest, u.suffix, u.unit
+					break
+				}
+			}
+			n, err := number(digits)
+			if err != nil || n == 0 || len(digits) > 6 {
+				return Value{}, errors.New("not a whole number above zero with a unit of ms, s, m or h")
+			}
+			d := time.Duration(n) * unit
+			if d < lo || d > hi {
+				return Value{}, errors.New("out of range")
+			}
+			return Value{Text: digits + suffix, Duration: d, Number: d.Seconds()}, nil
+		},
+	}
+}
+
+// Enum is one of some words.
+func Enum(words ...string) Grammar {
+	return Grammar{
+		Want: strings.Join(words, "|"),
+		Read: func(text string, _ sdk.Policy) (Value, error) {
+			if !slices.Contains(words, text) {
+				return Value{}, errors.New("not one of the words")
+			}
+			return Value{Text: text}, nil
+		},
+	}
+}
+
+// Hex is one to most hexadecimal digits.
+func Hex(most int) Grammar {
+	return Grammar{
+		Want: fmt.Sprintf("1 to %d hexadecimal digits", most),
+		Read: func(text string, _ sdk.Policy) (Value, error) {
+			if text == "" || len(text) > most || strings.Trim(text, "0123456789abcdefABCDEF") != "" {
+				return Value{}, errors.New("not hexadecimal digits, or too many")
+			}
+			return Value{Text: text}, nil
+		},
+	}
+}
+
+// Addresses is a list of 1 to most addresses or networks, all of them in scope.
+func Addresses(most int) Grammar {
+	return Grammar{
+		Want: fmt.Sprintf("1 to %d addresses or networks in scope, separated by commas", most),
+		Read: func(text string, p sdk.Policy) (Value, error) {
+			items := strings.Split(text, ",")
+			if len(items) > most {
+				return Value{}, fmt.Errorf("%d items; allowed are %d", len(items), most)
+			}
+			var v Value
+			for i, item := range items {
+				x, err := address(item, scope.Policy{Networks: p.Networks})
+				if err != nil {
+					return Value{}, err
+				}
+				v.Int += int64(scope.Addresses(x))
+				items[i] = sdk.Target{Prefix: x}.Literal()
+			}
+			v.Text = strings.Join(items, ",")
+			return v, nil
+		},
+	}
+}
+
+func address(item string, p scope.Policy) (netip.Prefix, error) {
+	t, err := scope.Parse(item)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if t.Name != "" {
+		return netip.Prefix{}, errors.New("an address or a network is wanted, no name")
+	}
+	if !p.Contains(t.Prefix) {
+		return netip.Prefix{}, sdk.Errorf(sdk.KindOutOfScope, "%s is outside of the allowed networks", item).
+			Suggest("allowed are %s", p)
+	}
+	return t.Prefix, nil
+}

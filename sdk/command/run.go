@@ -1,0 +1,149 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
+)
+
+const (
+	// parseLimit is how much output is parsed, however little the caller wants to see.
+	parseLimit = 4 << 20
+	// dataLimit keeps the result below the wire's 4 MiB for a message, with room for what else is in it.
+	dataLimit = 3 << 20
+)
+
+// Call runs the program.
+//
+//	prepare     the same as for a plan
+//	ready       the program is there and new enough
+//	Env.Run     the sandbox; output becomes events, and goes through the reader
+//	result      returncode, data, metadata
+//	failure     deadline, cancel, limits: an error next to the result
+func (t *Tool) Call(
+	ctx context.Context, env sdk.Env, r sdk.Request, emit func(sdk.Event),
+) (sdk.Result, error) {
+	j, args, err := t.prepare(env.Policy, r)
+	if err != nil {
+		return sdk.Result{}, err
+	}
+	path, err := t.program.ready(ctx, env, t.def)
+	if err != nil {
+		return sdk.Result{}, err
+	}
+	var reader Reader
+	if t.def.Open != nil {
+		reader = t.def.Open(j, func(p sdk.Progress) { emit(sdk.Event{Progress: &p}) })
+	}
+	cmd := t.sandboxed(env.Policy, r, reader, emit)
+	cmd.Path, cmd.Args = path, args
+	out, err := env.Run(ctx, cmd)
+	if err != nil {
+		return sdk.Result{}, t.program.startError(err)
+	}
+	return t.result(ctx, j, reader, out)
+}
+
+// sandboxed is the command as the sandbox wants it.
+func (t *Tool) sandboxed(p sdk.Policy, r sdk.Request, reader Reader, emit func(sdk.Event)) sandbox.Command {
+	chunk := func(s sdk.Stream) func([]byte) {
+		return func(data []byte) { emit(sdk.Event{Output: &sdk.Output{Stream: s, Data: data}}) }
+	}
+	cmd := sandbox.Command{
+		Limits: limits(p), Deadline: r.Deadline, NoNewPrivileges: !t.def.FileCapabilities,
+		StdoutLimit: atLeastOne(r.MaxStdout), StderrLimit: atLeastOne(r.MaxStderr),
+		Stdout: chunk(sdk.Stdout), Stderr: chunk(sdk.Stderr), Report: reader.Report,
+	}
+	if reader.Stdout != nil {
+		show := cmd.Stdout
+		cmd.StdoutLimit = max(cmd.StdoutLimit, parseLimit)
+		cmd.Stdout = func(data []byte) {
+			show(data)
+			reader.Stdout(data)
+		}
+	}
+	return cmd
+}
+
+// atLeastOne keeps a cap of nothing from meaning the sandbox's default. The handler cuts at the true cap.
+func atLeastOne(n int64) int64 { return max(n, 1) }
+
+func limits(p sdk.Policy) sandbox.Limits {
+	l := sandbox.DefaultLimits()
+	l.AddressSpace, l.OpenFiles = p.MaxMemory, p.MaxOpenFiles
+	return l
+}
+
+// result makes the answer of a run that has ended, in whatever way.
+func (t *Tool) result(ctx context.Context, j *Job, reader Reader, out sandbox.Outcome) (sdk.Result, error) {
+	res := sdk.Result{
+		ReturnCode: out.ExitCode, TimedOut: out.TimedOut,
+		TruncatedStderr: out.TruncatedStderr,
+		TruncatedStdout: out.TruncatedStdout,
+		Metadata:        map[string]any{"cpu_time": out.CPU.Seconds(), "max_rss": out.MaxRSS},
+	}
+	if len(j.notes) > 0 {
+		res.Metadata["notes"] = j.notes
+	}
+	if out.ReportErr != nil {
+		res.Metadata["parse_error"] = out.ReportErr.Error()
+	}
+	data, err := t.data(reader, out)
+	res.Data = data
+	if failure := t.failure(ctx, &res, out); failure != nil {
+		return res, failure
+	}
+	if own := (*sdk.Error)(nil); errors.As(err, &own) {
+		return res, own
+	}
+	if err != nil {
+		res.Metadata["parse_error"] = err.Error()
+	}
+	return res, nil
+}
+
+// data is the parsed result; it may come together with an error.
+func (t *Tool) data(reader Reader, out sandbox.Outcome) (json.RawMessage, error) {
+	if reader.Data == nil {
+		return nil, nil
+	}
+	v, failure := reader.Data(out)
+	if v == nil {
+		return nil, failure
+	}
+	raw, err := json.Marshal(v)
+	if err == nil {
+		raw, err = t.schemas.output.Fill(raw)
+	}
+	if err == nil && len(raw) > dataLimit {
+		err = fmt.Errorf("the parsed result has %d bytes, at most %d are carried", len(raw), dataLimit)
+	}
+	if err != nil {
+		return nil, errors.Join(failure, err)
+	}
+	return raw, failure
+}
+
+// failure is the error of a run that did not end by itself, or nil.
+func (t *Tool) failure(ctx context.Context, res *sdk.Result, out sandbox.Outcome) error {
+	name := t.def.Program.Name
+	switch {
+	case out.TimedOut, out.Cancelled && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		res.TimedOut, res.ReturnCode = true, sdk.ReturnCodeTimeout
+		return sdk.Errorf(sdk.KindTimeout, "%s was ended at its deadline, after %.1f s", name, out.Elapsed.Seconds()).
+			Suggest("what came by then is in the result; ask for less at a time, or for a longer timeout_sec")
+	case out.Cancelled:
+		return sdk.Errorf(sdk.KindCancelled, "%s was ended because the call was cancelled", name)
+	case out.LimitHit != "":
+		return sdk.Errorf(sdk.KindResourceExhausted, "%s was ended by a limit: %s", name, out.LimitHit).
+			Suggest("ask for less at a time, or let the operator raise the limit").With("limit", out.LimitHit)
+	case out.Signal != 0:
+		return sdk.Errorf(sdk.KindExecution, "%s was ended by a signal: %v", name, out.Signal).
+			Suggest("see stderr; it may have crashed")
+	}
+	return nil
+}

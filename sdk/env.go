@@ -1,0 +1,95 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
+	"github.com/gatehouse-mcp/gatehouse/shared/scope"
+)
+
+// Limits that hold until a host has said something else, and wherever it says zero.
+const (
+	defaultNetworkSize = 1024
+	defaultPortRanges  = 100
+	defaultArgsLength  = 2048
+	defaultMemory      = 512 << 20
+	defaultOpenFiles   = 256
+)
+
+// Env is what the plugin lends to a tool for one plan or one call.
+type Env struct {
+	// Policy is what was in force when the call started; a reload does not change it under way.
+	Policy Policy
+
+	pool *pool
+}
+
+// Run runs a program in the plugin's sandbox: under limits, and dead with all its children when Run returns.
+func (e Env) Run(ctx context.Context, c sandbox.Command) (sandbox.Outcome, error) {
+	p, err := e.pool.open()
+	if err != nil {
+		return sandbox.Outcome{}, err
+	}
+	return p.Run(ctx, c)
+}
+
+// DefaultPolicy is the policy of a fresh Gatehouse. It holds until the host configures the plugin.
+func DefaultPolicy() Policy {
+	s := scope.Default()
+	return completed(Policy{Networks: s.Networks, Suffixes: s.Suffixes})
+}
+
+// completed fills in the numbers that a host left at zero: no limit of ours can be switched off by forgetting it.
+func completed(p Policy) Policy {
+	orInt := func(v *int, def int) {
+		if *v <= 0 {
+			*v = def
+		}
+	}
+	orInt(&p.MaxNetworkSize, defaultNetworkSize)
+	orInt(&p.MaxPortRanges, defaultPortRanges)
+	orInt(&p.MaxArgsLength, defaultArgsLength)
+	if p.MaxMemory == 0 {
+		p.MaxMemory = defaultMemory
+	}
+	if p.MaxOpenFiles == 0 {
+		p.MaxOpenFiles = defaultOpenFiles
+	}
+	return p
+}
+
+// pool is the plugin's one sandbox, made when the first program runs: a plugin without programs pays nothing.
+type pool struct {
+	mu     sync.Mutex // guards what follows
+	box    *sandbox.Pool
+	closed bool
+}
+
+func (p *pool) open() (*sandbox.Pool, error) {
+	if p == nil {
+		return nil, errors.New("sdk: an Env that no handler made cannot run programs")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, Errorf(KindCancelled, "the plugin is ending")
+	}
+	if p.box == nil {
+		p.box = sandbox.New(sandbox.Config{})
+	}
+	return p.box, nil
+}
+
+// close ends every program that runs, and waits for it.
+func (p *pool) close() error {
+	p.mu.Lock()
+	box := p.box
+	p.closed, p.box = true, nil
+	p.mu.Unlock()
+	if box == nil {
+		return nil
+	}
+	return box.Close()
+}

@@ -1,0 +1,10 @@
+//go:build linux && (amd64 || arm64)
+
+package sandbox
+
+// Idle is how many supervisors wait for work.
+func Idle(p *Pool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
+}

@@ -1,0 +1,99 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+)
+
+// Pool runs programs, any number at a time, each under a supervisor of its own for the time of its run.
+// It is safe for use by many goroutines.
+type Pool struct {
+	config Config
+	log    *slog.Logger
+	ctx    context.Context // ends with Close: runs treat that as their own cancellation
+	cancel context.CancelFunc
+	live   sync.WaitGroup // counts supervisors; Add under mu, while closed is false
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+	idle   []*worker // the last one in is the first one out: its memory is warm
+}
+
+// New makes a Pool. It starts nothing: the first runs start the supervisors.
+func New(c Config) *Pool {
+	if c.MaxIdle <= 0 {
+		c.MaxIdle = max(2, runtime.GOMAXPROCS(0))
+	}
+	if c.Dir == "" {
+		c.Dir = os.TempDir()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &Pool{config: c, log: c.Logger}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Close ends every run as if its context were cancelled, then the supervisors, and returns when no
+// process is left. It may be called twice; the second call waits too.
+func (p *Pool) Close() error {
+	p.cancel()
+	p.mu.Lock()
+	p.closed = true
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, w := range idle {
+		p.retire(w)
+	}
+	p.live.Wait()
+	return nil
+}
+
+// take gives a supervisor without a job: an idle one, or else a new one.
+func (p *Pool) take() (w *worker, fresh bool, err error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, false, &StartError{"take a supervisor", ErrClosed}
+	}
+	if n := len(p.idle); n > 0 {
+		w, p.idle = p.idle[n-1], p.idle[:n-1]
+		p.mu.Unlock()
+		return w, false, nil
+	}
+	p.live.Add(1)
+	p.mu.Unlock()
+	if w, err = startWorker(p.config.Dir); err != nil {
+		p.live.Done()
+		return nil, false, err
+	}
+	return w, true, nil
+}
+
+// put takes back a supervisor that has done its job.
+func (p *Pool) put(w *worker) {
+	p.mu.Lock()
+	keep := !p.closed && len(p.idle) < p.config.MaxIdle
+	if keep {
+		p.idle = append(p.idle, w)
+	}
+	p.mu.Unlock()
+	if !keep {
+		p.retire(w)
+	}
+}
+
+// retire ends a supervisor, in the background: a run need not wait for it. Close does.
+func (p *Pool) retire(w *worker) {
+	go func() {
+		defer p.live.Done()
+		w.end()
+	}()
+}

@@ -1,0 +1,136 @@
+// Package sdk is what a Gatehouse plugin is written with. A plugin is a program that offers one or more tools; the host
+// starts it, describes its tools to AI assistants and programs, checks arguments and targets, and hands it the calls.
+//
+// A [Plugin] holds [Tool] values: one made from a Go function by [Func], or one that wraps a command-line program, made
+// by package sdk/command. [Main] does the rest:
+//
+//	type input struct {
+//		Target string `json:"target" jsonschema:"host to look at"`
+//	}
+//	type output struct {
+//		Open []int `json:"open"`
+//	}
+//
+//	var scan = sdk.Func(sdk.Definition{
+//		Name: "QuickLook", Description: "Tries three TCP ports of one host.",
+//		Targets: []sdk.TargetArgument{{Argument: "target"}},
+//	}, func(ctx context.Context, c *sdk.Call, in input) (output, error) { ... })
+//
+//	func main() { os.Exit(sdk.Main(sdk.Plugin{Name: "quicklook", Version: "1.0.0", Tools: []sdk.Tool{scan}})) }
+//
+// Package sdk/sdktest runs a plugin in a test, without a host.
+package sdk
+
+import (
+	"context"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// Plugin is what a plugin's program offers.
+type Plugin struct {
+	Name    string // [A-Za-z0-9_-], 1 to 64 characters
+	Version string // of the plugin, shown to people
+	Tools   []Tool
+}
+
+// Tool is one tool of a plugin. All methods may be called concurrently.
+type Tool interface {
+	// Spec says what the tool is; it is asked once, when the plugin starts.
+	Spec() Spec
+	// Plan says what Call would do, and does nothing. Refuse a request with an error; it becomes the plan's verdict.
+	Plan(ctx context.Context, env Env, r Request) (Plan, error)
+	// Call runs the tool. emit may be called from any goroutine; what comes after Call has returned is dropped, and
+	// so is output beyond the caps of the request.
+	Call(ctx context.Context, env Env, r Request, emit func(Event)) (Result, error)
+}
+
+// Checker is implemented by a tool that can be declared wrongly. [NewHandler] asks it once.
+type Checker interface {
+	// Check reports the first mistake in the declaration, in words for the plugin's author.
+	Check() error
+}
+
+// Definition is what a tool says about itself, whichever way it is made. Zero numbers mean the host's default.
+type Definition = Spec
+
+// The vocabulary of package shared/tool, under the names that authors need, so that a plugin imports the sdk alone.
+type (
+	// Spec is what a tool says about itself.
+	Spec = tool.Spec
+	// Annotations are the hints that MCP clients show to people before a call.
+	Annotations = tool.Annotations
+	// TargetArgument names an argument whose value is a host or a network.
+	TargetArgument = tool.TargetArgument
+	// Breaker is a tool's wish for its circuit breaker.
+	Breaker = tool.Breaker
+	// Need is something that a tool needs on the machine.
+	Need = tool.Need
+	// Facts are what a tool's policy looks like from outside.
+	Facts = tool.Facts
+	// Policy is what the host allows.
+	Policy = tool.Policy
+	// Request asks for one run of a tool.
+	Request = tool.Request
+	// Target is a pinned target.
+	Target = tool.Target
+	// Event is what a call tells while it runs.
+	Event = tool.Event
+	// Output is a chunk of a stream.
+	Output = tool.Output
+	// Stream is one of the two texts that a program prints.
+	Stream = tool.Stream
+	// Progress says how far a call is.
+	Progress = tool.Progress
+	// Result is what a call came to.
+	Result = tool.Result
+	// Plan is what a call would do.
+	Plan = tool.Plan
+	// Token is one piece of the arguments and what policy says of it.
+	Token = tool.Token
+	// Verdict is what policy says of a request.
+	Verdict = tool.Verdict
+	// Error is the one error type.
+	Error = tool.Error
+	// Kind says what went wrong.
+	Kind = tool.Kind
+	// Manifest is what a plugin says about itself.
+	Manifest = tool.Manifest
+)
+
+// The kinds of error that a tool has a use for; package shared/tool says when each is right.
+const (
+	KindValidation        = tool.KindValidation
+	KindOutOfScope        = tool.KindOutOfScope
+	KindIntrusiveDenied   = tool.KindIntrusiveDenied
+	KindNotFound          = tool.KindNotFound
+	KindTimeout           = tool.KindTimeout
+	KindResourceExhausted = tool.KindResourceExhausted
+	KindExecution         = tool.KindExecution
+	KindCancelled         = tool.KindCancelled
+	KindUnknown           = tool.KindUnknown
+)
+
+// The verdicts, the streams, the kinds of need, and the returncode of a run that was ended at its deadline.
+const (
+	Accept = tool.Accept
+	Gated  = tool.Gated
+	Reject = tool.Reject
+
+	Stdout = tool.Stdout
+	Stderr = tool.Stderr
+
+	NeedCommand    = tool.NeedCommand
+	NeedCapability = tool.NeedCapability
+
+	ReturnCodeTimeout = tool.ReturnCodeTimeout
+)
+
+// Errorf makes an error of a kind; %w keeps the cause.
+func Errorf(k Kind, format string, args ...any) *Error { return tool.Errorf(k, format, args...) }
+
+// AsError turns any error into an [*Error]; nil stays nil.
+func AsError(err error) *Error { return tool.AsError(err) }
+
+// KindOf returns the kind of an error, and "" for nil.
+func KindOf(err error) Kind { return tool.KindOf(err) }
