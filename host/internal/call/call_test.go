@@ -276,7 +276,7 @@ func TestEarliestGateDecides(t *testing.T) {
 			for range 2 { // one runs, one waits
 				running.Go(func() { b.run(ctx, "{}") })
 			}
-			for b.State("ScanTool").Queued < 1 {
+			for b.State("ScanTool").Queued < 1 || h.calls.Load() < 1 {
 				runtime.Gosched()
 			}
 		}, tool.KindOverloaded},

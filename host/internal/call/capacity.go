@@ -26,10 +26,8 @@ func (r *Router) capacity(inner next) next {
 }
 
 func (r *Router) acquire(ctx context.Context, c *passage) error {
-	until, stop := context.WithDeadline(ctx, c.req.Deadline)
-	defer stop()
 	s := c.state.slots
-	err := s.acquire(until, r.cfg.QueueLength)
+	err := s.acquire(ctx, c.req.Deadline, r.cfg.QueueLength)
 	switch {
 	case err == nil:
 		return nil

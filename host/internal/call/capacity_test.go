@@ -96,7 +96,7 @@ func TestWaitingEndsWithTheDeadline(t *testing.T) {
 
 func TestCallerThatGoesAwayLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := taking(50 * time.Second)
+		h := taking(20 * time.Second)
 		b := newBed(t, h, func(s *setup) { s.QueueLength = 1 })
 		var callers sync.WaitGroup
 		callers.Go(func() { b.run(t.Context(), "") })

@@ -37,7 +37,7 @@ func (r *Router) rate(inner next) next {
 }
 
 // bucket finds the bucket of a key, or makes a full one. One that was made for other settings takes on the
-// new ones and keeps its tokens.
+// new ones now, with the tokens that it has got so far.
 func (r *Router) bucket(key bucketKey, s catalog.Settings) *rate.Limiter {
 	limit := rate.Limit(float64(s.RateRequests) / s.RatePer.Seconds())
 	b, ok := r.buckets.Get(key)

@@ -86,6 +86,7 @@ func TestReloadChangesTheRateOfABucket(t *testing.T) {
 		b.run(t.Context(), "")
 		b.settings.RatePer = time.Second
 		b.publish(t)
+		b.run(t.Context(), "") // from here on the bucket fills as the new rate has it
 		time.Sleep(time.Second)
 		if k := b.run(t.Context(), ""); k != "" {
 			t.Errorf("a second after the reload: %s", k)

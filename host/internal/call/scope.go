@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -31,9 +32,7 @@ func (r *Router) scope(inner next) next {
 }
 
 func (r *Router) pin(ctx context.Context, c *passage) error {
-	within, stop := context.WithTimeout(ctx, lookupTimeout)
-	defer stop()
-	policy := r.cfg.Scope()
+	policy, lookup := r.cfg.Scope(), r.lookupUntil(time.Now().Add(lookupTimeout))
 	for _, arg := range c.entry.Spec.Targets {
 		text, err := targetText(c.args, arg.Argument)
 		if err != nil {
@@ -46,7 +45,7 @@ func (r *Router) pin(ctx context.Context, c *passage) error {
 		if arg.Network {
 			form = scope.OrNetwork
 		}
-		pinned, err := policy.Pin(within, text, form, r.cfg.Lookup)
+		pinned, err := policy.Pin(ctx, text, form, lookup)
 		if err != nil {
 			return outside(ctx, arg.Argument, text, err)
 		}
@@ -54,6 +53,15 @@ func (r *Router) pin(ctx context.Context, c *passage) error {
 			tool.Target{Argument: arg.Argument, Label: text, Prefix: pinned.Prefix})
 	}
 	return nil
+}
+
+// lookupUntil is the look-up with an end. The context is made when there is a name, which there seldom is.
+func (r *Router) lookupUntil(end time.Time) scope.Lookup {
+	return func(ctx context.Context, name string) ([]netip.Addr, error) {
+		ctx, stop := context.WithDeadline(ctx, end)
+		defer stop()
+		return r.cfg.Lookup(ctx, name)
+	}
 }
 
 // targetText is what the caller wrote for a target; "" when nothing. Whatever could be a target for the

@@ -41,11 +41,11 @@ func (s *slots) renewed(set catalog.Settings) *slots {
 	return fresh
 }
 
-// acquire takes a slot, at once or after a wait that ends with ctx, which must have a deadline. The queue
-// holds at most queue calls.
-func (s *slots) acquire(ctx context.Context, queue int) error {
+// acquire takes a slot, at once or after a wait that ends with ctx or at a time. The queue holds at most
+// queue calls.
+func (s *slots) acquire(ctx context.Context, until time.Time, queue int) error {
 	if !s.sem.TryAcquire(1) {
-		if err := s.wait(ctx, queue); err != nil {
+		if err := s.wait(ctx, until, queue); err != nil {
 			return err
 		}
 	}
@@ -53,11 +53,13 @@ func (s *slots) acquire(ctx context.Context, queue int) error {
 	return nil
 }
 
-func (s *slots) wait(ctx context.Context, queue int) error {
+func (s *slots) wait(ctx context.Context, until time.Time, queue int) error {
 	defer s.waiting.Add(-1)
 	if s.waiting.Add(1) > int64(queue) {
 		return errQueueFull
 	}
+	ctx, stop := context.WithDeadline(ctx, until)
+	defer stop()
 	return s.sem.Acquire(ctx, 1)
 }
 

@@ -81,8 +81,8 @@ func loadFile(k *koanf.Koanf, name string) error {
 // decode lays what was said over the defaults. Types are not converted: a "false" in quotes is an error and not a true.
 func decode(k *koanf.Koanf) (Config, error) {
 	cfg := Default()
-	err := k.UnmarshalWithConf("", nil, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		Result: &cfg, TagName: "koanf", ErrorUnused: true, ZeroFields: true,
+	err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
+		TagName: "koanf", ErrorUnused: true, ZeroFields: true,
 	}})
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)

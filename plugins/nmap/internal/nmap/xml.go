@@ -195,8 +195,12 @@ func (d *document) end(name string) {
 	case name == "cpe":
 		d.text = nil
 	case name == "port" && d.port != nil:
+		bare := *d.port
+		bare.Scripts = nil
 		if d.fits(d.port) {
 			d.host.Ports = append(d.host.Ports, *d.port)
+		} else if d.fits(bare) {
+			d.host.Ports = append(d.host.Ports, bare)
 		}
 		d.port = nil
 	case name == "host" && d.host != nil:
@@ -217,9 +221,13 @@ func (d *document) endHost() {
 	}
 	frame := h
 	frame.Ports = nil // counted already
-	if d.fits(frame) {
-		d.report.Hosts = append(d.report.Hosts, h)
+	if !d.fits(frame) {
+		frame.Scripts, h.Scripts = nil, nil
+		if !d.fits(frame) {
+			return
+		}
 	}
+	d.report.Hosts = append(d.report.Hosts, h)
 	d.tell("hosts", -1)
 }
 
