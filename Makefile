@@ -1,6 +1,6 @@
 # Gatehouse: `make run` and `make test` do all the set-up that they need on a Debian-like machine with Go and make.
 
-MODULES  := shared sdk plugins/nmap plugins/ping host
+MODULES  := shared sdk plugins/nmap plugins/ping host e2e
 PLUGINS  := nmap ping
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)

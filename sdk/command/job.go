@@ -157,9 +157,10 @@ func (j *Job) arguments(r sdk.Request) error {
 		return sdk.Errorf(sdk.KindValidation, "the target was not pinned to an address").
 			Suggest("call the tool through a host, which holds targets to the scope and resolves them")
 	}
-	if j.tool.def.Target == OneHost && !j.Target.Prefix.IsSingleIP() {
+	// A network of one address is still written as a network, and no program that wants a host takes it as such.
+	if j.tool.def.Target == OneHost && (!j.Target.Prefix.IsSingleIP() || strings.Contains(j.Target.Label, "/")) {
 		return sdk.Errorf(sdk.KindValidation, "%s is a network; %s takes one host", j.Target.Label, j.tool.def.Name).
-			Suggest("name one address of it, for example %s", j.Target.Prefix.Addr().Next())
+			Suggest("name one address of it, without a prefix length")
 	}
 	return nil
 }

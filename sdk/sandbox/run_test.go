@@ -45,6 +45,28 @@ func TestLimitsAreInForceAtTheStart(t *testing.T) {
 	}
 }
 
+func TestAProgramStartsWithDefaultSignals(t *testing.T) {
+	p := newPool(t)
+	cat, err := exec.LookPath("cat")
+	if err != nil {
+		t.Skip(err)
+	}
+	c := sandbox.Command{Path: cat, Args: []string{"/proc/self/status"}}
+	for _, nnp := range []bool{true, false} {
+		c.NoNewPrivileges = nnp
+		_, got := run(t, p, c)
+		want := []string{"SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"}
+		if nnp {
+			want = append(want, "NoNewPrivs:\t1")
+		}
+		for _, line := range want {
+			if !strings.Contains(got, line) {
+				t.Errorf("no %q in\n%s", line, got)
+			}
+		}
+	}
+}
+
 func TestAProgramStartsClean(t *testing.T) {
 	p := newPool(t)
 	for _, reporting := range []bool{false, true, false} {

@@ -20,12 +20,12 @@ import (
 )
 
 // TestMain makes the test binary its own tool, and its own plugin: with a first argument "tool=NAME"
-// it does what tools[NAME] says.
+// it does what tools[NAME] says. Tools leave by syscall.Exit: under the race detector os.Exit takes a second.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		if name, ok := strings.CutPrefix(os.Args[1], "tool="); ok {
 			tools[name](os.Args[2:])
-			os.Exit(0)
+			syscall.Exit(0)
 		}
 	}
 	os.Exit(m.Run())
@@ -36,7 +36,7 @@ var tools map[string]func(args []string)
 
 func init() {
 	tools = map[string]func([]string){
-		"exit":     func(args []string) { n, _ := strconv.Atoi(args[0]); os.Exit(n) },
+		"exit":     func(args []string) { n, _ := strconv.Atoi(args[0]); syscall.Exit(n) },
 		"state":    printState,
 		"ready":    func([]string) { fmt.Println("ready", os.Getpid(), os.Getppid()); block() },
 		"stubborn": func([]string) { signal.Ignore(syscall.SIGTERM); fmt.Println("ready"); block() },
@@ -58,7 +58,7 @@ func init() {
 func check(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(3)
+		syscall.Exit(3)
 	}
 }
 
@@ -166,7 +166,7 @@ func grow(args []string) {
 func report(args []string) {
 	f := os.NewFile(3, "report")
 	if f == nil {
-		os.Exit(4)
+		syscall.Exit(4)
 	}
 	_, err := io.WriteString(f, strings.Repeat("r", 1<<18))
 	check(err)

@@ -31,12 +31,13 @@ func TestOnlyRealFailuresOpenTheBreaker(t *testing.T) {
 			b.run(t.Context(), "")
 		}
 		if open := b.State("ScanTool").Breaker == Open; open != want {
-			t.Errorf("after three calls that ended with %q the breaker is open: %v, want %v", kind, open, want)
+			t.Errorf("after three calls with %q the breaker is open: %v, want %v", kind, open, want)
 		}
 	}
 }
 
 func TestOnlyConsecutiveFailuresCount(t *testing.T) {
+	starting := &tool.Error{Kind: tool.KindUnavailable, RetryAfter: time.Second}
 	for _, row := range []struct {
 		name  string
 		among error
@@ -44,11 +45,11 @@ func TestOnlyConsecutiveFailuresCount(t *testing.T) {
 	}{
 		{"a success clears the count", nil, 1},
 		{"a refusal of the plugin's does not", tool.Errorf(tool.KindValidation, "no"), 3},
-		{"a plugin that is coming up does not", &tool.Error{Kind: tool.KindUnavailable, RetryAfter: time.Second}, 3},
+		{"a plugin that is coming up does not", starting, 3},
 	} {
 		broken := tool.Errorf(tool.KindExecution, "broken")
 		outcomes := []error{broken, broken, row.among, broken}
-		b := newBed(t, &fake{call: func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+		b := newBed(t, &fake{call: func(context.Context, tool.Request, events) (tool.Result, error) {
 			err := outcomes[0]
 			outcomes = outcomes[1:]
 			return tool.Result{}, err
@@ -65,7 +66,7 @@ func TestOnlyConsecutiveFailuresCount(t *testing.T) {
 func TestBreakerOpensRestsAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		err := error(tool.Errorf(tool.KindExecution, "broken"))
-		h := &fake{call: func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+		h := &fake{call: func(context.Context, tool.Request, events) (tool.Result, error) {
 			return tool.Result{}, err
 		}}
 		b := newBed(t, h)
@@ -86,7 +87,7 @@ func TestBreakerOpensRestsAndRecovers(t *testing.T) {
 		if k := b.run(t.Context(), ""); k != tool.KindExecution {
 			t.Errorf("after exactly retry_after: %q, want the trial to reach the plugin", k)
 		}
-		if s := b.State("ScanTool"); s.Breaker != Open || s.RetryAfter != 30*time.Second+1 || s.Failures != 4 {
+		if s := b.State("ScanTool"); s.Breaker != Open || s.RetryAfter <= 30*time.Second || s.Failures != 4 {
 			t.Errorf("after a failed trial: %+v, want OPEN for another 30 s", s)
 		}
 		time.Sleep(31 * time.Second)
@@ -160,7 +161,7 @@ func TestRefusedTrialLeavesTheTrialToTheNext(t *testing.T) {
 // TestOpenBreakerRefusesWhoWaited has calls in the queue while the one that runs opens the breaker.
 func TestOpenBreakerRefusesWhoWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &fake{call: func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+		h := &fake{call: func(context.Context, tool.Request, events) (tool.Result, error) {
 			time.Sleep(time.Second)
 			return tool.Result{}, tool.Errorf(tool.KindExecution, "broken")
 		}}
@@ -173,6 +174,9 @@ func TestOpenBreakerRefusesWhoWaited(t *testing.T) {
 		if n := h.calls.Load(); n != 1 {
 			t.Errorf("the plugin was asked %d times, want once", n)
 		}
+		if s := b.State("ScanTool"); s.AverageRun != time.Second {
+			t.Errorf("a run takes %v on average, want 1 s: refusals are no runs", s.AverageRun)
+		}
 	})
 }
 
@@ -182,7 +186,7 @@ func TestLateOutcomesOfAnOlderGenerationAreDropped(t *testing.T) {
 		b := newBed(t, h, func(s *setup) { s.settings.Concurrency = 2 })
 		slow := make(chan struct{})
 		broken := h.call
-		h.call = func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+		h.call = func(context.Context, tool.Request, events) (tool.Result, error) {
 			<-slow
 			return tool.Result{}, nil
 		}
@@ -238,7 +242,7 @@ func TestBreakerNewsMayAskForTheState(t *testing.T) {
 
 func TestTimeoutOfARunThatTheQueueCutShortDoesNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, _ func(tool.Event)) (tool.Result, error) {
+		b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, _ events) (tool.Result, error) {
 			time.Sleep(50 * time.Second)
 			if time.Now().After(r.Deadline) {
 				return tool.Result{}, tool.Errorf(tool.KindTimeout, "late")
@@ -275,7 +279,7 @@ func TestStateOfAToolThatWasNeverCalled(t *testing.T) {
 // TestStorm has many callers, reloads and a failing tool at once; what is counted must come out even.
 func TestStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, _ func(tool.Event)) (tool.Result, error) {
+		b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, _ events) (tool.Result, error) {
 			time.Sleep(time.Millisecond)
 			if r.CorrelationID == "bad" {
 				return tool.Result{}, tool.Errorf(tool.KindExecution, "broken")
@@ -327,4 +331,53 @@ func TestStorm(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestOpenBreakerRefusesBeforeTheQueue has an old call hold the only slot while others open the breaker.
+func TestOpenBreakerRefusesBeforeTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := taking(40 * time.Second)
+		b := newBed(t, h, func(s *setup) { s.settings.BreakerThreshold = 1 })
+		st := b.tools.of(must(b.current.Load().Lookup("ScanTool")))
+		var first sync.WaitGroup
+		first.Go(func() { b.run(t.Context(), "") })
+		synctest.Wait()
+		report, _ := st.circuit.allow()
+		report(errFailed)
+		begun := time.Now()
+		if k := b.run(t.Context(), ""); k != tool.KindBreakerOpen || time.Since(begun) != 0 {
+			t.Errorf("a call while the slot is held: %q after %v, want it at once", k, time.Since(begun))
+		}
+		first.Wait()
+	})
+}
+
+// TestReplacedBreakerMakesNoNews has a call of before the reload fail after it.
+func TestReplacedBreakerMakesNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fake{call: func(context.Context, tool.Request, events) (tool.Result, error) {
+			time.Sleep(time.Second)
+			return tool.Result{}, tool.Errorf(tool.KindExecution, "broken")
+		}}
+		b := newBed(t, h, func(s *setup) { s.settings.BreakerThreshold = 1 })
+		var first sync.WaitGroup
+		first.Go(func() { b.run(t.Context(), "") })
+		synctest.Wait()
+		b.settings.BreakerThreshold = 9
+		b.publish(t)
+		if s := b.State("ScanTool"); s.Breaker != Closed {
+			t.Errorf("a fresh breaker is %s", s.Breaker)
+		}
+		first.Wait()
+		if len(b.news) != 0 {
+			t.Errorf("told %v of a breaker that is gone", b.news)
+		}
+	})
+}
+
+func must[T any](v T, ok bool) T {
+	if !ok {
+		panic("not found")
+	}
+	return v
 }

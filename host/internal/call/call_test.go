@@ -18,9 +18,12 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
+// events is where a plugin tells what it does.
+type events = func(tool.Event)
+
 // fake is a plugin made of two funcs; one that is nil succeeds at once.
 type fake struct {
-	call  func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error)
+	call  func(context.Context, tool.Request, events) (tool.Result, error)
 	plan  func(context.Context, tool.Request) (tool.Plan, error)
 	calls atomic.Int64
 }
@@ -36,7 +39,7 @@ func (f *fake) Plan(ctx context.Context, r tool.Request) (tool.Plan, error) {
 	return f.plan(ctx, r)
 }
 
-func (f *fake) Call(ctx context.Context, r tool.Request, emit func(tool.Event)) (tool.Result, error) {
+func (f *fake) Call(ctx context.Context, r tool.Request, emit events) (tool.Result, error) {
 	f.calls.Add(1)
 	if f.call == nil {
 		return tool.Result{}, nil
@@ -46,14 +49,14 @@ func (f *fake) Call(ctx context.Context, r tool.Request, emit func(tool.Event)) 
 
 // failing is a plugin whose calls all end with one error.
 func failing(err error) *fake {
-	return &fake{call: func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+	return &fake{call: func(context.Context, tool.Request, events) (tool.Result, error) {
 		return tool.Result{}, err
 	}}
 }
 
 // taking is a plugin whose calls take some time, or until their context ends.
 func taking(d time.Duration) *fake {
-	return &fake{call: func(ctx context.Context, _ tool.Request, _ func(tool.Event)) (tool.Result, error) {
+	return &fake{call: func(ctx context.Context, _ tool.Request, _ events) (tool.Result, error) {
 		select {
 		case <-time.After(d):
 			return tool.Result{}, nil
@@ -142,7 +145,8 @@ func newBed(t testing.TB, h tool.Handler, changes ...func(*setup)) *bed {
 	return b
 }
 
-// publish puts the tool into the catalog as the setup has it now, as a reload or a restart of the plugin does.
+// publish puts the tool into the catalog as the setup has it now, as a reload or a restart of the plugin
+// does.
 func (b *bed) publish(t testing.TB) {
 	t.Helper()
 	m := tool.Manifest{Name: "scanner", Version: "1.2", Tools: []tool.Spec{b.spec}}
@@ -189,8 +193,9 @@ func TestNewRefusesWhatIsMissingOrNegative(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
 		"Catalog": func(c *Config) { c.Catalog = nil }, "Authorize": func(c *Config) { c.Authorize = nil },
 		"Scope": func(c *Config) { c.Scope = nil }, "Lookup": func(c *Config) { c.Lookup = nil },
-		"MaxClients": func(c *Config) { c.MaxClients = -1 }, "QueueLength": func(c *Config) { c.QueueLength = -1 },
-		"MaxTimeout": func(c *Config) { c.MaxTimeout = -1 }, "Grace": func(c *Config) { c.Grace = -1 },
+		"MaxClients":  func(c *Config) { c.MaxClients = -1 },
+		"QueueLength": func(c *Config) { c.QueueLength = -1 },
+		"MaxTimeout":  func(c *Config) { c.MaxTimeout = -1 }, "Grace": func(c *Config) { c.Grace = -1 },
 		"MaxStdout": func(c *Config) { c.MaxStdout = -1 }, "MaxStderr": func(c *Config) { c.MaxStderr = -1 },
 	} {
 		cfg := good
@@ -203,7 +208,7 @@ func TestNewRefusesWhatIsMissingOrNegative(t *testing.T) {
 
 func TestCallGivesThePluginWhatTheRouterDecided(t *testing.T) {
 	var got tool.Request
-	b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, emit func(tool.Event)) (tool.Result, error) {
+	b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, emit events) (tool.Result, error) {
 		got = r
 		emit(tool.Event{Output: &tool.Output{Data: []byte("hello")}})
 		emit(tool.Event{Output: &tool.Output{Stream: tool.Stderr, Data: []byte("oh")}})
@@ -212,26 +217,29 @@ func TestCallGivesThePluginWhatTheRouterDecided(t *testing.T) {
 	req := request(`{"target": "10.0.0.7", "correlation_id": "c-1"}`)
 	req.ID, req.Deadline, req.MaxStdout = "forged", time.Unix(0, 0), 1
 	req.Targets = []tool.Target{{Label: "forged"}}
-	var events int
-	res, err := b.Call(t.Context(), req, func(tool.Event) { events++ })
+	var seen int
+	res, err := b.Call(t.Context(), req, func(tool.Event) { seen++ })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.ID == "forged" || got.ID == "" || got.ID != res.ExecutionID || got.MaxStdout != 1<<20 {
 		t.Errorf("the plugin got %+v, the caller %+v; want the router's id and caps", got, res)
 	}
-	if string(got.Arguments) != `{"target": "10.0.0.7"}` || got.CorrelationID != "c-1" || time.Until(got.Deadline) <= 0 {
+	if string(got.Arguments) != `{"target": "10.0.0.7"}` || got.CorrelationID != "c-1" ||
+		time.Until(got.Deadline) <= 0 {
 		t.Errorf("the plugin got %+v", got)
 	}
 	if len(got.Targets) != 1 || got.Targets[0].Literal() != "10.0.0.7" {
 		t.Errorf("targets = %v, want the pinned one alone", got.Targets)
 	}
-	if res.Stdout != "hello" || res.Stderr != "oh" || res.ReturnCode != 1 || events != 2 || res.CorrelationID != "c-1" {
-		t.Errorf("Call = %+v with %d events", res, events)
+	if res.Stdout != "hello" || res.Stderr != "oh" || res.ReturnCode != 1 || seen != 2 ||
+		res.CorrelationID != "c-1" {
+		t.Errorf("Call = %+v with %d events", res, seen)
 	}
 	rec := b.last(t)
-	if !rec.Ran || rec.Kind != "" || rec.Tool != "ScanTool" || rec.Plugin != "scanner" || rec.Version != "1.2" ||
-		rec.StdoutBytes != 5 || rec.Target != "10.0.0.7" || len(rec.Targets) != 1 || rec.Timeout != time.Minute {
+	if !rec.Ran || rec.Kind != "" || rec.Tool != "ScanTool" || rec.Plugin != "scanner" ||
+		rec.Version != "1.2" || rec.StdoutBytes != 5 || rec.Target != "10.0.0.7" || len(rec.Targets) != 1 ||
+		rec.Timeout != time.Minute {
 		t.Errorf("record = %+v", rec)
 	}
 	if !slices.Equal(b.started, []string{"ScanTool"}) {
@@ -242,7 +250,7 @@ func TestCallGivesThePluginWhatTheRouterDecided(t *testing.T) {
 // TestEarliestGateDecides makes one call that is wrong in every way, and repairs it gate by gate.
 func TestEarliestGateDecides(t *testing.T) {
 	block := make(chan struct{})
-	h := &fake{call: func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+	h := &fake{call: func(context.Context, tool.Request, events) (tool.Result, error) {
 		<-block
 		return tool.Result{}, tool.Errorf(tool.KindExecution, "broken")
 	}}
@@ -293,7 +301,8 @@ func TestEarliestGateDecides(t *testing.T) {
 		if ran := h.calls.Load() > before; ran != (row.want == tool.KindExecution) {
 			t.Errorf("%s: the plugin was asked: %v", row.want, ran)
 		}
-		if e.Suggestion == "" || e.Tool != req.Tool || e.Time.IsZero() || res.ExecutionID == "" || res.Elapsed <= 0 {
+		if e.Suggestion == "" || e.Tool != req.Tool || e.Time.IsZero() ||
+			res.ExecutionID == "" || res.Elapsed <= 0 {
 			t.Errorf("%s: error %+v, result %+v: want suggestion, tool, time, id, elapsed", row.want, e, res)
 		}
 		rec := b.last(t)
@@ -312,7 +321,8 @@ func TestUnknownToolIsHelpedAndNeverCounted(t *testing.T) {
 		_, err := b.Call(t.Context(), tool.Request{Tool: asked, Client: "alice"}, nil)
 		e := asError(t, err)
 		if e.Kind != tool.KindToolNotFound || !strings.Contains(e.Suggestion, want) {
-			t.Errorf("Call(%.20q) = %s, suggestion %q; want tool_not_found, %q", asked, e.Kind, e.Suggestion, want)
+			t.Errorf("Call(%.20q) = %s, suggestion %q; want tool_not_found, %q",
+				asked, e.Kind, e.Suggestion, want)
 		}
 		if rec := b.last(t); rec.Tool != "" || len(rec.Asked) > tool.MaxNameLength+3 || len(e.Message) > 200 {
 			t.Errorf("Call(%.20q): record names %q, asked %q", asked, rec.Tool, rec.Asked)

@@ -17,7 +17,12 @@ func (r *Router) capacity(inner next) next {
 			return err
 		}
 		begun := time.Now()
-		defer func() { s.release(time.Since(begun)) }()
+		defer func() {
+			s.release()
+			if c.ran { // a refusal by the breaker is no run
+				s.ranFor(time.Since(begun))
+			}
+		}()
 		if c.queued = begun.Sub(arrived); c.queued > c.timeout/2 {
 			c.short = true // the queue ate most of the time
 		}

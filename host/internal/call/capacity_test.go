@@ -16,7 +16,7 @@ func TestQueueServesWhoCameFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var served []string
-		b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, _ func(tool.Event)) (tool.Result, error) {
+		b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, _ events) (tool.Result, error) {
 			mu.Lock()
 			served = append(served, r.CorrelationID)
 			mu.Unlock()
@@ -49,7 +49,9 @@ func TestQueueServesWhoCameFirst(t *testing.T) {
 
 func TestFullQueueShedsWithAHint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, taking(20*time.Second), func(s *setup) { s.settings.Concurrency, s.QueueLength = 2, 3 })
+		b := newBed(t, taking(20*time.Second), func(s *setup) {
+			s.settings.Concurrency, s.QueueLength = 2, 3
+		})
 		b.run(t.Context(), "") // so that there is an average
 		kinds := make(chan tool.Kind, 100)
 		var callers sync.WaitGroup
@@ -82,7 +84,8 @@ func TestWaitingEndsWithTheDeadline(t *testing.T) {
 		synctest.Wait()
 		begun := time.Now()
 		_, err := b.Call(t.Context(), request(`{"timeout_sec":7}`), nil)
-		if e := asError(t, err); e.Kind != tool.KindOverloaded || e.RetryAfter == 0 || time.Since(begun) != 7*time.Second {
+		if e := asError(t, err); e.Kind != tool.KindOverloaded || e.RetryAfter == 0 ||
+			time.Since(begun) != 7*time.Second {
 			t.Errorf("Call = %+v after %v, want overloaded after 7 s", e, time.Since(begun))
 		}
 		ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)

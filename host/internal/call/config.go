@@ -25,7 +25,8 @@ const (
 // Config is what a router is made of. The functions are called for each call and by many goroutines at a
 // time; none of them is called under a lock.
 type Config struct {
-	// Catalog gives the tools of this moment. Required; a call asks once and keeps to the answer.
+	// Catalog gives the tools of this moment. Required, never nil; a call asks once and keeps to the
+	// answer.
 	Catalog func() *catalog.Catalog
 	// Authorize says whether a client may call a tool: nil, or a *tool.Error of kind forbidden. Required.
 	Authorize func(ctx context.Context, client, tool string) error

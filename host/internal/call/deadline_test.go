@@ -23,7 +23,8 @@ func TestDeadline(t *testing.T) {
 		{name: "what was asked for", args: `{"timeout_sec":90.5}`, want: 90500 * time.Millisecond},
 		{name: "less than the default is short", args: `{"timeout_sec":1}`, want: time.Second, short: true},
 		{name: "the default in so many words", args: `{"timeout_sec":60}`, want: time.Minute},
-		{name: "never above the ceiling", args: `{"timeout_sec":600}`, ceiling: 2 * time.Minute, want: 2 * time.Minute},
+		{name: "never above the ceiling", args: `{"timeout_sec":600}`, ceiling: 2 * time.Minute,
+			want: 2 * time.Minute},
 		{name: "the default neither", ceiling: time.Second, want: time.Second},
 		{name: "the caller's, when earlier", caller: 5 * time.Second, want: 5 * time.Second, short: true},
 		{name: "the caller's, when later", caller: time.Hour, want: time.Minute},
@@ -33,7 +34,7 @@ func TestDeadline(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var got time.Duration
 				var end time.Duration
-				h := &fake{call: func(ctx context.Context, r tool.Request, _ func(tool.Event)) (tool.Result, error) {
+				h := &fake{call: func(ctx context.Context, r tool.Request, _ events) (tool.Result, error) {
 					got = time.Until(r.Deadline)
 					<-ctx.Done()
 					end = time.Since(r.Deadline)
@@ -55,7 +56,7 @@ func TestDeadline(t *testing.T) {
 				if got != row.want || tool.KindOf(err) != tool.KindTimeout {
 					t.Fatalf("the plugin has %v, then %v; want %v, timeout", got, err, row.want)
 				}
-				if !res.TimedOut || res.ReturnCode != tool.ReturnCodeTimeout || b.last(t).Timeout != row.want {
+				if !res.TimedOut || res.ReturnCode != 124 || b.last(t).Timeout != row.want {
 					t.Errorf("result = %+v, record has %v", res, b.last(t).Timeout)
 				}
 				grace := defaultGrace
@@ -75,17 +76,19 @@ func TestDeadline(t *testing.T) {
 
 func TestHungPluginKeepsItsOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, &fake{call: func(ctx context.Context, _ tool.Request, emit func(tool.Event)) (tool.Result, error) {
+		h := &fake{call: func(ctx context.Context, _ tool.Request, emit events) (tool.Result, error) {
 			emit(tool.Event{Output: &tool.Output{Data: []byte("half a report")}})
 			<-ctx.Done()
 			return tool.Result{}, tool.AsError(context.Cause(ctx)) // as the wire does
-		}})
+		}}
+		b := newBed(t, h)
 		res, err := b.Call(t.Context(), request(`{"timeout_sec":10}`), nil)
 		e := asError(t, err)
 		if e.Kind != tool.KindTimeout || e.Suggestion == "" || e.Metadata["ended_by"] != "host" {
 			t.Errorf("Call = %+v, want a timeout by the host", e)
 		}
-		if !res.TimedOut || res.ReturnCode != 124 || res.Stdout != "half a report" || res.Elapsed != 15*time.Second {
+		if !res.TimedOut || res.ReturnCode != 124 || res.Stdout != "half a report" ||
+			res.Elapsed != 15*time.Second {
 			t.Errorf("result = %+v", res)
 		}
 	})
@@ -93,13 +96,14 @@ func TestHungPluginKeepsItsOutput(t *testing.T) {
 
 func TestPluginThatEndsWithinTheGraceIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, emit func(tool.Event)) (tool.Result, error) {
+		b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, emit events) (tool.Result, error) {
 			time.Sleep(time.Until(r.Deadline) + 2*time.Second)
 			emit(tool.Event{Output: &tool.Output{Data: []byte("last words")}})
 			return tool.Result{ReturnCode: 143}, tool.Errorf(tool.KindTimeout, "ended nmap").With("pid", 7)
 		}})
 		res, err := b.Call(t.Context(), request(""), nil)
-		if e := asError(t, err); e.Kind != tool.KindTimeout || e.Message != "ended nmap" || e.Metadata["pid"] != 7 {
+		e := asError(t, err)
+		if e.Kind != tool.KindTimeout || e.Message != "ended nmap" || e.Metadata["pid"] != 7 {
 			t.Errorf("Call = %+v, want the plugin's own timeout", e)
 		}
 		if res.Stdout != "last words" || !res.TimedOut || res.ReturnCode != 124 {
@@ -114,10 +118,11 @@ func TestCallerThatWentAwayCancelled(t *testing.T) {
 		"a timeout": tool.Errorf(tool.KindTimeout, "late"), "the context's error": context.Canceled,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, &fake{call: func(ctx context.Context, _ tool.Request, _ func(tool.Event)) (tool.Result, error) {
+			h := &fake{call: func(ctx context.Context, _ tool.Request, _ events) (tool.Result, error) {
 				<-ctx.Done()
 				return tool.Result{}, said
-			}}, func(s *setup) { s.settings.BreakerThreshold = 1 })
+			}}
+			b := newBed(t, h, func(s *setup) { s.settings.BreakerThreshold = 1 })
 			ctx, leave := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, leave)
 			if k := b.run(ctx, ""); k != tool.KindCancelled {

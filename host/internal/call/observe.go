@@ -35,8 +35,8 @@ type Record struct {
 	Queued  time.Duration // of it, waiting for a slot
 	Timeout time.Duration // granted; zero when the call was refused before
 
-	Kind                             tool.Kind // empty: no error
-	Err                              *tool.Error
+	Kind                             tool.Kind   // empty: no error
+	Err                              *tool.Error // what the caller gets; read only
 	ReturnCode                       int
 	TimedOut                         bool
 	StdoutBytes, StderrBytes         int // kept

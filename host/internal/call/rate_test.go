@@ -43,7 +43,7 @@ func TestRetryAfterIsTrue(t *testing.T) {
 					time.Sleep(e.RetryAfter - half)
 				}
 				if k := b.run(t.Context(), ""); k != "" {
-					t.Fatalf("%d per %v: after exactly retry_after %v: %s", row.requests, row.per, e.RetryAfter, k)
+					t.Fatalf("%d per %v: after exactly %v: %s", row.requests, row.per, e.RetryAfter, k)
 				}
 			}
 		})

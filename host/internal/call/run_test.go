@@ -34,7 +34,8 @@ func TestPluginIsBelievedWithinLimits(t *testing.T) {
 		case tool.KindCancelled:
 			want = tool.KindUnavailable
 		}
-		if e.Kind != want || e.Tool != "ScanTool" || e.Target != "10.0.0.1" || e.Suggestion == "" || e.Metadata["port"] != 80 {
+		if e.Kind != want || e.Tool != "ScanTool" || e.Target != "10.0.0.1" ||
+			e.Suggestion == "" || e.Metadata["port"] != 80 {
 			t.Errorf("the plugin said %s: %+v, want %s about the tool that was called", kind, e, want)
 		}
 		if was := e.Metadata["plugin_error_type"]; kind != want && was != string(kind) {
@@ -49,13 +50,14 @@ func TestPluginIsBelievedWithinLimits(t *testing.T) {
 func TestErrorsOfOtherTypesAreUnknown(t *testing.T) {
 	cause := errors.New("a bug")
 	b := newBed(t, failing(cause))
-	if _, err := b.Call(t.Context(), request(""), nil); asError(t, err).Kind != tool.KindUnknown || !errors.Is(err, cause) {
+	_, err := b.Call(t.Context(), request(""), nil)
+	if asError(t, err).Kind != tool.KindUnknown || !errors.Is(err, cause) {
 		t.Errorf("Call = %v, want unknown that wraps the cause", err)
 	}
 }
 
 func TestPanicsAreCaughtAndCounted(t *testing.T) {
-	h := &fake{call: func(_ context.Context, _ tool.Request, emit func(tool.Event)) (tool.Result, error) {
+	h := &fake{call: func(_ context.Context, _ tool.Request, emit events) (tool.Result, error) {
 		emit(tool.Event{Output: &tool.Output{Data: []byte("before")}})
 		panic("secret")
 	}}
@@ -66,8 +68,9 @@ func TestPanicsAreCaughtAndCounted(t *testing.T) {
 		if e.Kind != tool.KindUnknown || strings.Contains(e.Error(), "secret") || res.Stdout != "before" {
 			t.Errorf("Call = %+v, %v; want unknown, the output, and nothing told", res, e)
 		}
-		if rec := b.last(t); !strings.Contains(rec.Panic, "secret") || !strings.Contains(rec.Panic, "run_test.go") {
-			t.Errorf("the record's panic is %q, want value and stack", rec.Panic)
+		told := b.last(t).Panic
+		if !strings.Contains(told, "secret") || !strings.Contains(told, "run_test.go") {
+			t.Errorf("the record's panic is %q, want value and stack", told)
 		}
 	}
 	if s := b.State("ScanTool"); s.Breaker != Open || s.SlotsInUse != 0 {
@@ -79,7 +82,7 @@ func TestPanicsAreCaughtAndCounted(t *testing.T) {
 }
 
 func TestPanicOfADoorIsCaught(t *testing.T) {
-	b := newBed(t, &fake{call: func(_ context.Context, _ tool.Request, emit func(tool.Event)) (tool.Result, error) {
+	b := newBed(t, &fake{call: func(_ context.Context, _ tool.Request, emit events) (tool.Result, error) {
 		emit(tool.Event{Progress: &tool.Progress{Percent: 1}})
 		return tool.Result{}, nil
 	}})
@@ -90,7 +93,7 @@ func TestPanicOfADoorIsCaught(t *testing.T) {
 }
 
 func TestAbandonedCallIsRecordedAndGivesItsSlotBack(t *testing.T) {
-	b := newBed(t, &fake{call: func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+	b := newBed(t, &fake{call: func(context.Context, tool.Request, events) (tool.Result, error) {
 		runtime.Goexit()
 		return tool.Result{}, nil
 	}})
@@ -107,7 +110,7 @@ func TestAbandonedCallIsRecordedAndGivesItsSlotBack(t *testing.T) {
 
 func TestFloodIsCutAtTheCaps(t *testing.T) {
 	chunk := bytes.Repeat([]byte("x"), 32<<10)
-	b := newBed(t, &fake{call: func(_ context.Context, _ tool.Request, emit func(tool.Event)) (tool.Result, error) {
+	b := newBed(t, &fake{call: func(_ context.Context, _ tool.Request, emit events) (tool.Result, error) {
 		for range 4096 { // 128 MiB of each
 			emit(tool.Event{Output: &tool.Output{Data: chunk}})
 			emit(tool.Event{Output: &tool.Output{Stream: tool.Stderr, Data: chunk}})
@@ -135,11 +138,12 @@ func TestFloodIsCutAtTheCaps(t *testing.T) {
 
 func TestPlanGoesItsPartOfTheWay(t *testing.T) {
 	b := newBed(t, &fake{plan: func(_ context.Context, r tool.Request) (tool.Plan, error) {
-		return tool.Plan{Verdict: tool.Accept, Argv: []string{"nmap", string(r.Arguments)}, Tool: "forged"}, nil
+		argv := []string{"nmap", string(r.Arguments)}
+		return tool.Plan{Verdict: tool.Accept, Argv: argv, Tool: "forged"}, nil
 	}})
 	p, err := b.Plan(t.Context(), request(`{"target":"10.0.0.1","timeout_sec":5}`))
-	if err != nil || p.Verdict != tool.Accept || p.Tool != "ScanTool" || p.TimeoutSec != 5 || len(p.Targets) != 1 ||
-		p.Argv[1] != `{"target":"10.0.0.1"}` {
+	if err != nil || p.Verdict != tool.Accept || p.Tool != "ScanTool" || p.TimeoutSec != 5 ||
+		len(p.Targets) != 1 || p.Argv[1] != `{"target":"10.0.0.1"}` {
 		t.Errorf("Plan = %+v, %v", p, err)
 	}
 	if rec := b.last(t); !rec.Plan || rec.Ran || rec.Verdict != tool.Accept || len(b.started) != 0 {
@@ -162,9 +166,9 @@ func TestPlanAnswersWhatPolicyRefuses(t *testing.T) {
 		targets    int
 	}{
 		{"arguments that the schema refuses", `{"depth":"x"}`, &fake{}, tool.Reject, tool.KindValidation, 0},
-		{"a target outside of the scope", `{"target":"8.8.8.8"}`, &fake{}, tool.Reject, tool.KindOutOfScope, 0},
-		{"a plugin that refuses by an error", `{"target":"10.0.0.1"}`, denied, tool.Gated, tool.KindIntrusiveDenied, 1},
-		{"a plugin that lies in its verdict", `{"target":"10.0.0.1"}`, verdict, tool.Reject, tool.KindUnknown, 1},
+		{"a target out of scope", `{"target":"8.8.8.8"}`, &fake{}, tool.Reject, tool.KindOutOfScope, 0},
+		{"a plugin that refuses", `{"target":"10.0.0.1"}`, denied, tool.Gated, tool.KindIntrusiveDenied, 1},
+		{"a plugin that lies", `{"target":"10.0.0.1"}`, verdict, tool.Reject, tool.KindUnknown, 1},
 	} {
 		b := newBed(t, row.h)
 		p, err := b.Plan(t.Context(), request(row.args))
@@ -177,7 +181,8 @@ func TestPlanAnswersWhatPolicyRefuses(t *testing.T) {
 
 func TestPlanFailsWhereTheGatesDo(t *testing.T) {
 	b := newBed(t, &fake{}, limited(1, time.Hour))
-	if _, err := b.Plan(t.Context(), tool.Request{Tool: "NoTool"}); tool.KindOf(err) != tool.KindToolNotFound {
+	_, err := b.Plan(t.Context(), tool.Request{Tool: "NoTool"})
+	if tool.KindOf(err) != tool.KindToolNotFound {
 		t.Errorf("Plan of no tool = %v", err)
 	}
 	req := request("")

@@ -97,7 +97,8 @@ func outside(ctx context.Context, argument, text string, err error) error {
 	return e.With("argument", argument).About("", text)
 }
 
-// unresolved is the error of a look-up that failed. It is the caller's to mend, who can always give an address.
+// unresolved is the error of a look-up that failed. It is the caller's to mend, who can always give an
+// address.
 func unresolved(ctx context.Context, argument, text string, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return cancelled(ctx)

@@ -37,24 +37,34 @@ func TestTargetsAreHeldToTheScope(t *testing.T) {
 		{name: "an address is pinned", args: `{"target":"10.0.0.7"}`, pinned: "target=10.0.0.7"},
 		{name: "a network is masked", args: `{"target":"10.0.0.7/24"}`, pinned: "target=10.0.0.0/24"},
 		{name: "a name is resolved", args: `{"target":"DB.lab.internal"}`, pinned: "target=10.1.2.3"},
-		{name: "every target counts", args: `{"target":"10.0.0.7","via":"10.0.0.1"}`, pinned: "target=10.0.0.7 via=10.0.0.1"},
-		{name: "the second is held too", args: `{"target":"10.0.0.7","via":"8.8.8.8"}`, kind: tool.KindOutOfScope, target: "8.8.8.8"},
-		{name: "a public address is out", args: `{"target":"8.8.8.8"}`, kind: tool.KindOutOfScope, target: "8.8.8.8"},
-		{name: "a foreign name is out", args: `{"target":"example.com"}`, kind: tool.KindOutOfScope, target: "example.com"},
-		{name: "one foot outside is out", args: `{"target":"evil.lab.internal"}`, kind: tool.KindOutOfScope, target: "evil.lab.internal"},
-		{name: "an unknown name is the caller's", args: `{"target":"x.lab.internal"}`, kind: tool.KindValidation, target: "x.lab.internal"},
-		{name: "what is no target is refused", args: `{"target":"10.0.0.0x7"}`, kind: tool.KindValidation, target: "10.0.0.0x7"},
-		{name: "a large network is refused", args: `{"target":"10.0.0.0/8"}`, kind: tool.KindValidation, target: "10.0.0.0/8"},
-		{name: "a network is no host", args: `{"via":"10.0.0.0/24"}`, kind: tool.KindValidation, target: "10.0.0.0/24"},
+		{name: "every target counts", args: `{"target":"10.0.0.7","via":"10.0.0.1"}`,
+			pinned: "target=10.0.0.7 via=10.0.0.1"},
+		{name: "the second is held too", args: `{"target":"10.0.0.7","via":"8.8.8.8"}`,
+			kind: tool.KindOutOfScope, target: "8.8.8.8"},
+		{name: "a public address is out", args: `{"target":"8.8.8.8"}`,
+			kind: tool.KindOutOfScope, target: "8.8.8.8"},
+		{name: "a foreign name is out", args: `{"target":"example.com"}`,
+			kind: tool.KindOutOfScope, target: "example.com"},
+		{name: "one foot outside is out", args: `{"target":"evil.lab.internal"}`,
+			kind: tool.KindOutOfScope, target: "evil.lab.internal"},
+		{name: "an unknown name is the caller's", args: `{"target":"x.lab.internal"}`,
+			kind: tool.KindValidation, target: "x.lab.internal"},
+		{name: "what is no target is refused", args: `{"target":"10.0.0.0x7"}`,
+			kind: tool.KindValidation, target: "10.0.0.0x7"},
+		{name: "a large network is refused", args: `{"target":"10.0.0.0/8"}`,
+			kind: tool.KindValidation, target: "10.0.0.0/8"},
+		{name: "a network is no host", args: `{"via":"10.0.0.0/24"}`,
+			kind: tool.KindValidation, target: "10.0.0.0/24"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var pinned []string
-			b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, _ func(tool.Event)) (tool.Result, error) {
+			h := &fake{call: func(_ context.Context, r tool.Request, _ events) (tool.Result, error) {
 				for _, target := range r.Targets {
 					pinned = append(pinned, target.Argument+"="+target.Literal())
 				}
 				return tool.Result{}, nil
-			}}, func(s *setup) { s.Lookup = resolving })
+			}}
+			b := newBed(t, h, func(s *setup) { s.Lookup = resolving })
 			_, err := b.Call(t.Context(), request(row.args), nil)
 			if tool.KindOf(err) != row.kind || strings.Join(pinned, " ") != row.pinned {
 				t.Fatalf("Call(%s) = %v, pinned %v; want %q, %q", row.args, err, pinned, row.kind, row.pinned)
@@ -62,8 +72,9 @@ func TestTargetsAreHeldToTheScope(t *testing.T) {
 			if err == nil {
 				return
 			}
-			if e := asError(t, err); e.Suggestion == "" || e.Metadata["argument"] == nil || b.last(t).Err.Target != e.Target {
-				t.Errorf("Call(%s) = %+v; want target %s, a suggestion, the argument", row.args, e, row.target)
+			e := asError(t, err)
+			if e.Suggestion == "" || e.Metadata["argument"] == nil || e.Target != row.target {
+				t.Errorf("Call(%s) = %+v; want target %s, suggestion, argument", row.args, e, row.target)
 			}
 		})
 	}
@@ -81,7 +92,8 @@ func TestTooLargeNetworkTeachesWhatFits(t *testing.T) {
 func TestNothingThatAPluginCouldTakeForATargetPasses(t *testing.T) {
 	h := &fake{}
 	b := newBed(t, h, func(s *setup) {
-		s.spec.InputSchema = []byte(`{"type":"object","properties":{"target":{}},"additionalProperties":true}`)
+		s.spec.InputSchema = []byte(`{"type": "object", "properties": {"target": {}},
+			"additionalProperties": true}`)
 		s.spec.Targets = s.spec.Targets[:1]
 	})
 	for _, args := range []string{

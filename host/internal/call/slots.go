@@ -24,7 +24,7 @@ type slots struct {
 	sem     *semaphore.Weighted
 	busy    atomic.Int64 // slots held
 	waiting atomic.Int64 // calls in the queue
-	average atomic.Int64 // ns that a slot is held, moving; a lost update costs nothing, it is a hint
+	average atomic.Int64 // ns of a run, moving; a lost update costs nothing, it is a hint
 }
 
 func newSlots(size int) *slots { return &slots{size: size, sem: semaphore.NewWeighted(int64(size))} }
@@ -63,14 +63,18 @@ func (s *slots) wait(ctx context.Context, until time.Time, queue int) error {
 	return s.sem.Acquire(ctx, 1)
 }
 
-// release gives a slot back after it was held for some time.
-func (s *slots) release(held time.Duration) {
+// release gives a slot back.
+func (s *slots) release() {
 	s.busy.Add(-1)
 	s.sem.Release(1)
+}
+
+// ranFor notes how long a run took.
+func (s *slots) ranFor(d time.Duration) {
 	if avg := s.average.Load(); avg > 0 {
-		held = (3*time.Duration(avg) + held) / 4
+		d = (3*time.Duration(avg) + d) / 4
 	}
-	s.average.Store(int64(held))
+	s.average.Store(int64(d))
 }
 
 // hint guesses how long it takes until the queue has moved by one place.

@@ -17,7 +17,7 @@ type ToolState struct {
 	Slots      int           // calls at a time
 	SlotsInUse int           // calls that hold one
 	Queued     int           // calls that wait for one
-	AverageRun time.Duration // moving average of the time that a slot is held; zero: never was
+	AverageRun time.Duration // moving average; zero: there was none
 }
 
 // State tells how a tool is doing; it may be any name.

@@ -1,5 +1,6 @@
-// Package discover finds plugins in directories. [Scan] starts nothing: it tells which files may be started, each as a
-// [Candidate] with the hash of its bytes, and which it refuses, each as a [Refusal] that says why and what to type.
+// Package discover finds plugins in directories. [Scan] starts nothing: it tells which files may be started,
+// each as a [Candidate] with the hash of its bytes, and which it refuses, each as a [Refusal] that says why
+// and what to type.
 //
 //	found := discover.Scan([]string{"/usr/lib/gatehouse/plugins"})
 //	for _, c := range found.Candidates {
@@ -36,13 +37,13 @@ type Result struct {
 	Missing    []Refusal // directories asked for that are not there, or cannot be read
 }
 
-// Scan looks through directories and everything below them. It refuses what somebody other than root and the user of this
-// process could change, as whoever can change a plugin can do what the host can. The directories that lead to one of
-// dirs are the caller's to judge.
+// Scan looks through directories and everything below them. It refuses what somebody other than root and the
+// user of this process could change, as whoever can change a plugin can do what the host can. The directories
+// that lead to one of dirs are the caller's to judge.
 //
-// Taken are executable regular files that hold a native program or start with "#!". Passed over in silence are hidden
-// names, names that mark a test or a half-made thing (Test*, Mock*, Abstract*, Example*, _*, *Base, *Mixin,
-// *Interface) and everything that cannot be executed.
+// Taken are executable regular files that hold a native program or start with "#!". Passed over in silence
+// are hidden names, names that mark a test or a half-made thing (Test*, Mock*, Abstract*, Example*, _*,
+// *Base, *Mixin, *Interface) and everything that cannot be executed.
 func Scan(dirs []string) Result {
 	var res Result
 	for _, dir := range dirs {

@@ -99,11 +99,11 @@ func TestScanRefuses(t *testing.T) {
 		"a setgid file": {
 			func(p string) error { return os.Chmod(p, 0o755|os.ModeSetgid) }, "bin/tool", "setgid", "chmod u-s,g-s "},
 		"a directory below that others may write": {
-			func(p string) error { return os.Chmod(filepath.Dir(p), 0o777) }, "bin", "put files into it", "chmod go-w "},
+			func(p string) error { return os.Chmod(filepath.Dir(p), 0o777) }, "bin", "put files", "chmod go-w "},
 		"the directory itself when others may write": {
-			func(p string) error { return os.Chmod(filepath.Dir(filepath.Dir(p)), 0o775) }, ".", "put files", "chmod go-w "},
+			func(p string) error { return os.Chmod(filepath.Join(p, "../.."), 0o775) }, ".", "put files", "chmod"},
 		"a link to a program outside": {
-			func(p string) error { return relink(filepath.Join(outside, "tool"), p) }, "bin/tool", "leaves", "cp --remove"},
+			func(p string) error { return relink(outside+"/tool", p) }, "bin/tool", "leaves", "cp --remove"},
 		"a link to a directory outside": {
 			func(p string) error { return relink(outside, p) }, "bin/tool", "leaves", "cp --remove"},
 		"a link to nothing": {
@@ -203,7 +203,8 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	for path, want := range map[string]string{
-		"/usr/bin/nmap": "/usr/bin/nmap", "/my plugins/x": "'/my plugins/x'", "/it's": `'/it'\''s'`, "/$(x)": "'/$(x)'",
+		"/usr/bin/nmap": "/usr/bin/nmap", "/my plugins/x": "'/my plugins/x'",
+		"/it's": `'/it'\''s'`, "/$(x)": "'/$(x)'",
 	} {
 		if got := quote(path); got != want {
 			t.Errorf("quote(%s) = %s, want %s", path, got, want)

@@ -14,8 +14,8 @@ type flaw struct{ reason, fix string }
 
 const writableByOthers fs.FileMode = 0o022
 
-// unsafeDir judges a directory that a plugin lies in. The set-group-id bit of a directory is harmless: it only says which
-// group new files get.
+// unsafeDir judges a directory that a plugin lies in. The set-group-id bit of a directory is harmless: it
+// only says which group new files get.
 func unsafeDir(path string, info fs.FileInfo, euid int) (flaw, bool) {
 	if f, bad := unsafeOwner(path, info, euid); bad {
 		return f, true

@@ -14,8 +14,8 @@ import (
 	"syscall"
 )
 
-// walker looks through one plugin directory. All reading goes through root, so that a name which is swapped for a link
-// between a check and its use cannot lead out of the directory.
+// walker looks through one plugin directory. All reading goes through root, so that a name which is swapped
+// for a link between a check and its use cannot lead out of the directory.
 type walker struct {
 	root *os.Root
 	base string // absolute path of root, without symbolic links
@@ -66,8 +66,8 @@ func (w *walker) entry(rel string, t fs.FileMode) {
 	}
 }
 
-// link follows a symbolic link as far as it stays inside: to the file itself, whose way is judged like any other. A link
-// to a directory is passed over, as the directory is walked under its own name.
+// link follows a symbolic link as far as it stays inside: to the file itself, whose way is judged like any
+// other. A link to a directory is passed over, as the directory is walked under its own name.
 func (w *walker) link(rel string) error {
 	target, err := filepath.EvalSymlinks(w.abs(rel))
 	if err != nil {
@@ -100,7 +100,8 @@ func (w *walker) link(rel string) error {
 	return w.file(inside, filepath.Base(rel))
 }
 
-// file takes a file, refuses it, or passes over what is no program. What it judges and hashes is the open file.
+// file takes a file, refuses it, or passes over what is no program. What it judges and hashes is the open
+// file.
 func (w *walker) file(rel, name string) error {
 	if info, err := w.root.Lstat(rel); err != nil || !executable(info) {
 		return err
@@ -139,7 +140,8 @@ func (w *walker) file(rel, name string) error {
 
 func executable(info fs.FileInfo) bool { return info.Mode().IsRegular() && info.Mode()&0o111 != 0 }
 
-// magics are the first bytes of what the kernel executes: ELF, Mach-O in its byte orders and as a universal file, "#!".
+// magics are the first bytes of what the kernel executes: ELF, Mach-O in its byte orders and as a universal
+// file, "#!".
 var magics = [][]byte{
 	[]byte("\x7fELF"),
 	{0xfe, 0xed, 0xfa, 0xce}, {0xfe, 0xed, 0xfa, 0xcf}, {0xce, 0xfa, 0xed, 0xfe}, {0xcf, 0xfa, 0xed, 0xfe},

@@ -16,13 +16,13 @@ import (
 type Config struct {
 	Dirs []string // where to look for plugins; at least one
 
-	// Policy is what a plugin is configured with; it gets the plugin's name. Settings resolves the numbers of a tool. Both
-	// are called by several goroutines.
+	// Policy is what a plugin is configured with; it gets the plugin's name. Settings resolves the numbers of
+	// a tool. Both are called by several goroutines.
 	Policy   func(plugin string) tool.Policy
 	Settings func(tool.Spec) catalog.Settings
 
-	// Include and Exclude choose among the tools, by name or by a pattern of package path. A tool is offered when Include
-	// is empty or names it, and Exclude does not.
+	// Include and Exclude choose among the tools, by name or by a pattern of package path. A tool is offered
+	// when Include is empty or names it, and Exclude does not.
 	Include, Exclude []string
 
 	RuntimeDir string   // absolute; for sockets, made if need be; empty: a temporary one, removed at the end
@@ -32,24 +32,24 @@ type Config struct {
 	Grace        time.Duration // between asking a process to end and killing it; zero: 2 s
 	Drain        time.Duration // for calls in flight when the fleet ends; zero: 5 s
 
-	// A plugin that failed is restarted after BackoffMin, doubled with each failure in a row up to BackoffMax; half of
-	// each wait is random. After RestartBudget restarts within RestartWindow it is quarantined. A process that stays
-	// for StableAfter clears its record.
+	// A plugin that failed is restarted after BackoffMin, doubled with each failure in a row up to
+	// BackoffMax; half of each wait is random. After RestartBudget restarts within RestartWindow it is
+	// quarantined. A process that stays for StableAfter clears its record.
 	BackoffMin    time.Duration // zero: 0.5 s
 	BackoffMax    time.Duration // zero: 60 s
 	RestartBudget int           // zero: 5
 	RestartWindow time.Duration // zero: 10 min
 	StableAfter   time.Duration // zero: 1 min
 
-	// Each process is asked for its health at this interval, and sooner after it has missed a probe. The second miss in
-	// a row ends it.
+	// Each process is asked for its health at this interval, and sooner after it has missed a probe. The
+	// second miss in a row ends it.
 	ProbeInterval time.Duration // zero: 10 s
 	ProbeTimeout  time.Duration // zero: 2 s
 
 	Logger *slog.Logger // nil: nobody
 
-	// Changed is called after the catalog has become another, outside of any lock and never twice at a time; changes in
-	// quick succession may share a call. It must return before Run can. Nil: nobody.
+	// Changed is called after the catalog has become another, outside of any lock and never twice at a time;
+	// changes in quick succession may share a call. It must return before Run can. Nil: nobody.
 	Changed func()
 }
 

@@ -1,6 +1,6 @@
-// Package fleet owns the plugin processes. A [Fleet] finds the plugins, starts each, takes in what it offers, watches it,
-// restarts it when it fails and ends it when the host ends; what can be called at any moment is its [catalog.Catalog].
-// Nobody else starts or ends a plugin.
+// Package fleet owns the plugin processes. A [Fleet] finds the plugins, starts each, takes in what it offers,
+// watches it, restarts it when it fails and ends it when the host ends; what can be called at any moment is
+// its [catalog.Catalog]. Nobody else starts or ends a plugin.
 //
 //	f, err := fleet.New(fleet.Config{Dirs: dirs, Policy: policy, Settings: settings, Logger: logger})
 //	...
@@ -17,14 +17,15 @@
 //	   v           |
 //	quarantined <--+                       will not be started again by itself
 //
-// and to stopped from everywhere, when Run's context ends. The entries of a plugin stay in the catalog from its first good
-// start on; while there is no process to answer they say why, and when to try again.
+// and to stopped from everywhere, when Run's context ends. The entries of a plugin stay in the catalog from
+// its first good start on; while there is no process to answer they say why, and when to try again.
 package fleet
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -45,7 +46,8 @@ type Fleet struct {
 	runtime string                 // directory; written before the first member runs
 	start   starter                // a field for tests
 	scan    func() discover.Result // likewise
-	observe func(Status)           // likewise: told of each change of state, by the member's goroutine; may be nil
+	random  func() float64         // likewise
+	observe func(Status)           // likewise: told of each change of state; may be nil
 
 	mu      sync.Mutex // guards what follows
 	members []*member  // by path
@@ -60,15 +62,15 @@ func New(cfg Config) (*Fleet, error) {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
 	f := &Fleet{cfg: cfg, ready: make(chan struct{}), dirty: make(chan struct{}, 1)}
-	f.start = f.startProcess
+	f.start, f.random = f.startProcess, rand.Float64
 	f.scan = func() discover.Result { return discover.Scan(cfg.Dirs) }
 	empty, _ := catalog.New() // nothing cannot clash
 	f.catalog.Store(empty)
 	return f, nil
 }
 
-// Run looks for plugins, starts them all at once, and looks after them until ctx ends. Then it lets calls in flight come to
-// their end, within Config.Drain, ends every process, and returns. It runs once.
+// Run looks for plugins, starts them all at once, and looks after them until ctx ends. Then it lets calls in
+// flight come to their end, within Config.Drain, ends every process, and returns. It runs once.
 func (f *Fleet) Run(ctx context.Context) error {
 	if !f.ran.CompareAndSwap(false, true) {
 		return errors.New("fleet: Run was called twice")

@@ -8,8 +8,8 @@ import (
 
 var _ tool.Handler = (*member)(nil)
 
-// enter finds the process for a call, and counts the call in: the caller counts it out with leave. As both happen under
-// one lock, a process that is being retired gets no new calls.
+// enter finds the process for a call, and counts the call in: the caller counts it out with leave. As both
+// happen under one lock, a process that is being retired gets no new calls.
 func (m *member) enter() (*generation, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

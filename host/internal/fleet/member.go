@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -14,14 +13,14 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// member is one plugin, whether it has a process or not. Its goroutine, run, takes it through its states; it is also the
-// Handler of the plugin's entries.
+// member is one plugin, whether it has a process or not. Its goroutine, run, takes it through its states; it
+// is also the Handler of the plugin's entries.
 type member struct {
 	fleet     *Fleet
 	candidate discover.Candidate
 	pace      pace
 	tried     func()        // tells the fleet, once
-	turn      chan struct{} // held while the plugin is being configured: the last policy to arrive must be the newest
+	turn      chan struct{} // held while configuring: the last policy to arrive must be the newest
 
 	mu       sync.Mutex // guards what follows
 	state    State
@@ -41,7 +40,7 @@ var errRefused = errors.New("refused")
 
 func newMember(f *Fleet, c discover.Candidate) *member {
 	return &member{
-		fleet: f, candidate: c, pace: newPace(f.cfg, rand.Float64), tried: sync.OnceFunc(f.memberTried),
+		fleet: f, candidate: c, pace: newPace(f.cfg, f.random), tried: sync.OnceFunc(f.memberTried),
 		turn: make(chan struct{}, 1), state: Starting, since: time.Now(), name: c.Name,
 	}
 }
@@ -194,6 +193,7 @@ func (m *member) retire(ctx context.Context, g *generation) {
 
 func (m *member) close(p *process) {
 	if err := p.Close(); err != nil {
-		m.fleet.cfg.Logger.Error("plugin process not ended cleanly", "plugin", m.candidate.Name, "pid", p.pid, "error", err)
+		m.fleet.cfg.Logger.Error("plugin process not ended cleanly",
+			"plugin", m.candidate.Name, "pid", p.pid, "error", err)
 	}
 }

@@ -91,6 +91,7 @@ func newWorld(t *testing.T, cfg Config, files ...string) *world {
 	}
 	f.start = w.start
 	f.observe = w.record
+	f.random = func() float64 { return 1 }
 	return w
 }
 
@@ -122,9 +123,6 @@ func (w *world) run() (stop func()) {
 		}
 	}()
 	synctest.Wait()
-	for _, m := range w.all() {
-		m.pace.random = func() float64 { return 1 } // before its first failure, or after it in rest
-	}
 	return func() {
 		cancel()
 		<-left
@@ -167,7 +165,8 @@ func TestAPluginThatEndsIsRestarted(t *testing.T) {
 		w.process().end()
 		synctest.Wait()
 		s := w.wantState(Backoff)
-		if s.Pid != 0 || !strings.Contains(s.Error, "exit status 3") || !s.RetryAt.Equal(time.Now().Add(500*time.Millisecond)) {
+		retry := time.Now().Add(500 * time.Millisecond)
+		if s.Pid != 0 || !strings.Contains(s.Error, "exit status 3") || !s.RetryAt.Equal(retry) {
 			t.Errorf("status %+v, want no process, its exit, and a start in 0.5 s", s)
 		}
 		_, err := call(w.Fleet, "FakeTool")
@@ -224,7 +223,8 @@ func TestAQuarantinedPluginKeepsItsEntries(t *testing.T) {
 			t.Errorf("%d starts of an unusable file, want no third", n)
 		}
 		_, err := call(w.Fleet, "FakeTool")
-		if e := tool.AsError(err); e.Kind != tool.KindUnavailable || e.RetryAfter != 0 || !strings.Contains(e.Message, "checksum") {
+		e := tool.AsError(err)
+		if e.Kind != tool.KindUnavailable || e.RetryAfter != 0 || !strings.Contains(e.Message, "checksum") {
 			t.Errorf("call in quarantine = %+v, want unavailable, no retry, the reason", e)
 		}
 	})
@@ -375,7 +375,8 @@ func TestReconfigureTellsWhoRefused(t *testing.T) {
 			}}, nil
 		}
 		defer w.run()()
-		if err := w.Reconfigure(t.Context()); err == nil || !strings.Contains(err.Error(), "plugin fake: no such port") {
+		err := w.Reconfigure(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "plugin fake: no such port") {
 			t.Errorf("Reconfigure() = %v, want the refusal with the plugin's name", err)
 		}
 		w.wantState(Ready)
@@ -385,7 +386,9 @@ func TestReconfigureTellsWhoRefused(t *testing.T) {
 func TestClashesAndChoices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changed := 0
-		w := newWorld(t, Config{Include: []string{"*Tool"}, Exclude: []string{"Secret*"}, Changed: func() { changed++ }}, "a", "b")
+		w := newWorld(t, Config{
+			Include: []string{"*Tool"}, Exclude: []string{"Secret*"}, Changed: func() { changed++ },
+		}, "a", "b")
 		w.birth = func(_ int, c discover.Candidate) (*fakeProcess, tool.Handler, error) {
 			m := hosttest.OneTool("twin", "FakeTool")
 			for _, name := range []string{"SecretTool", "other", c.Name + "Tool"} {
@@ -410,7 +413,8 @@ func TestClashesAndChoices(t *testing.T) {
 			t.Errorf("tools of b: %v, want %v", got, want)
 		}
 		p := w.Problems()
-		if len(p) != 1 || p[0].Path != "/plugins/b" || p[0].Tool != "FakeTool" || !strings.Contains(p[0].Reason, "/plugins/a") {
+		if len(p) != 1 || p[0].Path != "/plugins/b" || p[0].Tool != "FakeTool" ||
+			!strings.Contains(p[0].Reason, "/plugins/a") {
 			t.Errorf("problems %+v, want one clash", p)
 		}
 		if changed != 2 {

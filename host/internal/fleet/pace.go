@@ -23,8 +23,8 @@ func newPace(c Config, random func() float64) pace {
 	}
 }
 
-// failed takes note of a failure and says how long to wait; false: there is no restart left. Half of a wait is random, so
-// that plugins which failed together do not come back together.
+// failed takes note of a failure and says how long to wait; false: there is no restart left. Half of a wait
+// is random, so that plugins which failed together do not come back together.
 func (p *pace) failed(now time.Time) (time.Duration, bool) {
 	p.recent = slices.DeleteFunc(p.recent, func(t time.Time) bool { return now.Sub(t) >= p.window })
 	if len(p.recent) >= p.budget {

@@ -34,14 +34,18 @@ func TestHalfOfAWaitIsRandom(t *testing.T) {
 func TestTheBudgetIsAWindowThatMoves(t *testing.T) {
 	p := testPace(0)
 	p.budget = 2
-	now := time.Now()
+	begun := time.Now()
+	now := begun
 	for _, step := range []struct {
 		after time.Duration
 		ok    bool
-	}{{0, true}, {time.Minute, true}, {8 * time.Minute, false}, {time.Minute, true}, {0, false}, {time.Minute, true}} {
+	}{
+		{0, true}, {time.Minute, true}, {8 * time.Minute, false},
+		{time.Minute, true}, {0, false}, {time.Minute, true},
+	} {
 		now = now.Add(step.after)
 		if _, ok := p.failed(now); ok != step.ok {
-			t.Errorf("at %s: a restart is left: %v, want %v", now.Sub(now.Add(-step.after)), ok, step.ok)
+			t.Errorf("at %s: a restart is left: %v, want %v", now.Sub(begun), ok, step.ok)
 		}
 	}
 }

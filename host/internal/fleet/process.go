@@ -39,8 +39,8 @@ func (f *Fleet) startProcess(ctx context.Context, c discover.Candidate) (*proces
 	return &process{Handler: p, life: p, pid: p.Pid(), done: p.Done()}, nil
 }
 
-// generation is a process that calls go to, and the count of the calls in it. A plugin has one at a time, but an old one
-// may still be draining.
+// generation is a process that calls go to, and the count of the calls in it. A plugin has one at a time, but
+// an old one may still be draining.
 type generation struct {
 	*process
 

@@ -12,8 +12,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 )
 
-// publish makes a new catalog of what the plugins offer, in the order of their paths: where two offer a tool of one name,
-// the first keeps it.
+// publish makes a new catalog of what the plugins offer, in the order of their paths: where two offer a tool
+// of one name, the first keeps it.
 func (f *Fleet) publish() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -23,7 +23,7 @@ func (f *Fleet) publish() {
 		entries = append(entries, m.entries...)
 		m.mu.Unlock()
 	}
-	c, _ := catalog.New(entries...) // its clashes name plugins; two copies of one plugin are told apart by path only
+	c, _ := catalog.New(entries...) // it tells clashes by plugin name; we tell them by path
 	f.clashes = clashes(c, entries)
 	f.catalog.Store(c)
 	select {
@@ -48,7 +48,8 @@ func clashes(c *catalog.Catalog, entries []*catalog.Entry) []Problem {
 	return found
 }
 
-// same reports whether two lists of entries offer the same, so that a plain restart is no change of the catalog.
+// same reports whether two lists of entries offer the same, so that a plain restart is no change of the
+// catalog.
 func same(a, b []*catalog.Entry) bool {
 	return slices.EqualFunc(a, b, func(a, b *catalog.Entry) bool {
 		return a.Plugin == b.Plugin && a.Version == b.Version && a.Settings == b.Settings &&
@@ -71,8 +72,8 @@ func matches(patterns []string, name string) bool {
 	})
 }
 
-// Reconfigure hands the policy in force to every plugin that has a process; the others get it when they start. It tells
-// which refused it.
+// Reconfigure hands the policy in force to every plugin that has a process; the others get it when they
+// start. It tells which refused it.
 func (f *Fleet) Reconfigure(ctx context.Context) error {
 	f.policy.Add(1) // before looking for processes: one that becomes ready now looks at the count afterwards
 	members := f.all()

@@ -57,7 +57,8 @@ func (f *Fleet) Status() []Status {
 	return all
 }
 
-// Problems tells what was refused: files and directories that are not safe or not there, and tools whose names clash.
+// Problems tells what was refused: files and directories that are not safe or not there, and tools whose
+// names clash.
 func (f *Fleet) Problems() []Problem {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -111,7 +112,8 @@ func (m *member) change(s State, why error, retryAt time.Time) {
 	}
 }
 
-// tell logs the state, and shows it to who observes. Failures are warnings: the host goes on without the plugin.
+// tell logs the state, and shows it to who observes. Failures are warnings: the host goes on without the
+// plugin.
 func (m *member) tell() {
 	s := m.status(m.fleet.Catalog())
 	log := m.fleet.cfg.Logger.With("plugin", s.Name, "path", s.Path, "state", string(s.State))

@@ -15,8 +15,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/wire"
 )
 
-// Behaviours are the plugins that the test binary can be, name -> main. Those that offer a tool name it after themselves
-// ("echo" offers "echo_tool"), and end when their stdin does unless it says otherwise.
+// Behaviours are the plugins that the test binary can be, name -> main. Those that offer a tool name it after
+// themselves ("echo" offers "echo_tool"), and end when their stdin does unless it says otherwise.
 func Behaviours() map[string]func() {
 	return map[string]func(){
 		// Good ones.
@@ -31,8 +31,8 @@ func Behaviours() map[string]func() {
 		"not-a-plugin":   func() { fmt.Println("usage: frobnicate [-v] FILE"); untilEOF() },
 		"silent":         func() {},
 		"wrong-version":  func() { fmt.Println("1|99|unix|/nowhere|grpc|"); untilEOF() },
-		"elsewhere":      func() { fmt.Println("1|1|tcp|127.0.0.1:1|grpc|"); untilEOF() }, // an address of its choice
-		"half-hand":      halfHand,                                                        // shakes hands, then never answers
+		"elsewhere":      func() { fmt.Println("1|1|tcp|127.0.0.1:1|grpc|"); untilEOF() }, // not its own socket
+		"half-hand":      halfHand,                                                        // then never answers
 
 		// Those whose manifest is refused.
 		"bad-manifest": func() { Serve(&Fake{Manifest: OneTool("bad name!", "x")}) },
@@ -113,7 +113,7 @@ func boom(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) 
 
 func freeze(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // a process may always stop itself
-	return tool.Result{}, nil
+	select {}                                      // the thread that asked may run on for a moment
 }
 
 func die(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
@@ -132,7 +132,8 @@ func lies(_ context.Context, _ tool.Request, emit func(tool.Event)) (tool.Result
 // badSchema has a pattern that no regular expression is.
 func badSchema() *Fake {
 	m := OneTool("bad-schema", "bad_schema_tool")
-	m.Tools[0].InputSchema = json.RawMessage(`{"type":"object","properties":{"target":{"type":"string","pattern":"("}}}`)
+	m.Tools[0].InputSchema = json.RawMessage(
+		`{"type":"object","properties":{"target":{"type":"string","pattern":"("}}}`)
 	return &Fake{Manifest: m}
 }
 
@@ -154,8 +155,8 @@ func halfHand() {
 	untilEOF()
 }
 
-// parent starts a child in its own process group which nothing but a signal ends and which holds the plugin's stderr: as
-// long as it lives, who waits for that pipe to close waits in vain.
+// parent starts a child in its own process group which nothing but a signal ends and which holds the plugin's
+// stderr: as long as it lives, who waits for that pipe to close waits in vain.
 func parent(_ context.Context, _ tool.Request, emit func(tool.Event)) (tool.Result, error) {
 	self, err := os.Executable()
 	if err != nil {

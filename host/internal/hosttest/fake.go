@@ -7,8 +7,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// Fake is a plugin in the same process. Each method is a field; one that is nil does the simplest thing that is right.
-// Set the fields before the first call.
+// Fake is a plugin in the same process. Each method is a field; one that is nil does the simplest thing that
+// is right. Set the fields before the first call.
 type Fake struct {
 	Manifest    tool.Manifest // what Describe answers without OnDescribe; zero: OneTool("fake", "FakeTool")
 	OnDescribe  func(context.Context) (tool.Manifest, error)
@@ -19,7 +19,8 @@ type Fake struct {
 
 var _ tool.Handler = (*Fake)(nil)
 
-// OneTool is a manifest with one tool, whose arguments are "text", any string, and "target", a host or a network.
+// OneTool is a manifest with one tool, whose arguments are "text", any string, and "target", a host or a
+// network.
 func OneTool(plugin, name string) tool.Manifest {
 	return tool.Manifest{Name: plugin, Version: "1.2.3", Tools: []tool.Spec{{
 		Name: name, Title: "A tool for tests", Description: "Answers with its arguments.",

@@ -1,6 +1,7 @@
-// Package hosttest is what tests of the host stand on: a [Fake] of a plugin in the same process, and real plugin processes
-// for which nothing has to be built. The test binary is its own plugin: [Install] links it into a plugin directory under
-// the name of a behaviour, and [Main] recognizes that name when the binary is executed.
+// Package hosttest is what tests of the host stand on: a [Fake] of a plugin in the same process, and real
+// plugin processes for which nothing has to be built. The test binary is its own plugin: [Install] links it
+// into a plugin directory under the name of a behaviour, and [Main] recognizes that name when the binary is
+// executed.
 //
 //	func TestMain(m *testing.M) { hosttest.Main(m, nil) }
 //
@@ -26,11 +27,11 @@ import (
 	"time"
 )
 
-// Main runs the tests, or, when this process was executed under the name of a behaviour, that behaviour. It never returns.
-// more adds to [Behaviours], for what one package needs alone.
+// Main runs the tests, or, when this process was executed under the name of a behaviour, that behaviour. It
+// never returns. more adds to [Behaviours], for what one package needs alone.
 //
-// The name is that of the executed file up to the first dot, so that "echo.a" and "echo.b" are two plugins that do the
-// same.
+// The name is that of the executed file up to the first dot, so that "echo.a" and "echo.b" are two plugins
+// that do the same.
 func Main(m *testing.M, more map[string]func()) {
 	name, _, _ := strings.Cut(filepath.Base(os.Args[0]), ".")
 	all := maps.Clone(Behaviours())
@@ -42,8 +43,8 @@ func Main(m *testing.M, more map[string]func()) {
 	os.Exit(m.Run())
 }
 
-// Dir is a directory that is safe enough for plugins, whatever the umask. It is gone after the test, and its path has
-// no symbolic links.
+// Dir is a directory that is safe enough for plugins, whatever the umask. It is gone after the test, and its
+// path has no symbolic links.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -79,8 +80,8 @@ func Install(t testing.TB, dir, name string) string {
 	if err != nil {
 		t.Fatalf("look at the test binary: %v", err)
 	}
-	// A link is preferred: a file that was written just now may be "busy", as a child that another goroutine is forking
-	// at this moment holds its descriptor.
+	// A link is preferred: a file that was written just now may be "busy", as a child that another goroutine
+	// is forking at this moment holds its descriptor.
 	if info.Mode()&0o022 != 0 || os.Link(self, path) != nil {
 		if err := copyFile(path, self); err != nil {
 			t.Fatalf("install %s: %v", name, err)
@@ -104,6 +105,12 @@ func copyFile(to, from string) error {
 		return err
 	}
 	return dst.Close()
+}
+
+// Env is an environment for plugins that are test binaries. Under the race detector a process sleeps for a
+// second before it exits, unless it is told not to.
+func Env() []string {
+	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "GORACE=atexit_sleep_ms=0"}
 }
 
 // Eventually waits until what is asked for holds, for things that send no event when they change: goroutines,

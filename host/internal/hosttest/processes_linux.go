@@ -2,8 +2,10 @@ package hosttest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Running are the ids of the processes whose executable lies in dir. Those that have ended and wait to be collected do not
-// count.
+// Running are the ids of the processes whose executable lies in dir. Those that have ended and wait to be
+// collected do not count.
 func Running(t testing.TB, dir string) []int {
 	t.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/exe")
@@ -35,7 +37,8 @@ func Running(t testing.TB, dir string) []int {
 	return pids
 }
 
-// AwaitNone fails unless all processes of dir end in time: within three seconds, which is the promise of the design.
+// AwaitNone fails unless all processes of dir end in time: within three seconds, which is the promise of the
+// design.
 func AwaitNone(t testing.TB, dir string) {
 	t.Helper()
 	const promised = 3 * time.Second
@@ -48,6 +51,29 @@ func AwaitNone(t testing.TB, dir string) {
 	if left := Running(t, dir); len(left) > 0 {
 		t.Errorf("processes %v of %s are left", left, dir)
 	}
+}
+
+// Freeze stops a process as SIGSTOP does, and returns when the last of its threads stands still: until then it might
+// answer.
+func Freeze(t testing.TB, pid int) {
+	t.Helper()
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		t.Fatalf("stop process %d: %v", pid, err)
+	}
+	Eventually(t, "all threads to stop", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		return err == nil && len(threads) > 0 && !slices.ContainsFunc(threads, runs)
+	})
+}
+
+// runs reads a thread's stat, where the state is the letter after the name in parentheses; T is stopped.
+func runs(stat string) bool {
+	text, err := os.ReadFile(stat)
+	if err != nil {
+		return false // the thread has ended
+	}
+	_, state, _ := strings.Cut(string(text), ") ")
+	return !strings.HasPrefix(state, "T")
 }
 
 // ends waits for the end of a process that need not be a child.

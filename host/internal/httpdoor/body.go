@@ -98,11 +98,11 @@ func notObject(value jsontext.Value) *tool.Error {
 }
 
 // limitBody caps the body of a handler that reads it itself.
-func limitBody(h http.Handler, limit int64) http.Handler {
+func (d *Door) limitBody(h http.Handler, limit int64) http.Handler {
 	capped := http.MaxBytesHandler(h, limit)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > limit {
-			writeProblem(w, http.StatusRequestEntityTooLarge, tooLarge(int(limit)))
+			d.refuse(w, r, http.StatusRequestEntityTooLarge, tooLarge(int(limit)))
 			return
 		}
 		capped.ServeHTTP(w, r)

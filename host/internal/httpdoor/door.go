@@ -105,23 +105,25 @@ func (d *Door) routes() http.Handler {
 	const name = "/tools/{name:[A-Za-z0-9_-]{1,64}}"
 	m := mux.NewRouter().UseEncodedPath()
 	open := func(h http.HandlerFunc) http.Handler { return d.identify(h) }
-	locked := func(h http.Handler) http.Handler { return d.authenticate(h) }
+	locked := func(h http.HandlerFunc) http.Handler { return d.authenticate(h) }
 
-	m.Handle("/livez", only(open(d.livez), http.MethodGet))
-	m.Handle("/readyz", only(open(d.readyz), http.MethodGet))
-	m.Handle("/health", only(open(d.health), http.MethodGet))
-	m.Handle("/", only(locked(http.HandlerFunc(d.index)), http.MethodGet))
-	m.Handle("/tools", only(locked(http.HandlerFunc(d.listTools)), http.MethodGet))
-	m.Handle(name, only(locked(http.HandlerFunc(d.getTool)), http.MethodGet))
-	m.Handle(name+"/execute", only(locked(http.HandlerFunc(d.execute)), http.MethodPost))
-	m.Handle(name+"/plan", only(locked(http.HandlerFunc(d.plan)), http.MethodPost))
+	// A route's name is its label in metrics.
+	route := func(name, path, method string, h http.Handler) { m.Handle(path, d.only(method, h)).Name(name) }
+	route("/livez", "/livez", http.MethodGet, open(d.livez))
+	route("/readyz", "/readyz", http.MethodGet, open(d.readyz))
+	route("/health", "/health", http.MethodGet, open(d.health))
+	route("/", "/", http.MethodGet, locked(d.index))
+	route("/tools", "/tools", http.MethodGet, locked(d.listTools))
+	route("/tools/{name}", name, http.MethodGet, locked(d.getTool))
+	route("/tools/{name}/execute", name+"/execute", http.MethodPost, locked(d.execute))
+	route("/tools/{name}/plan", name+"/plan", http.MethodPost, locked(d.plan))
 	if d.cfg.Metrics != nil {
-		m.Handle("/metrics", only(locked(quick(d.cfg.Metrics)), http.MethodGet))
+		route("/metrics", "/metrics", http.MethodGet, d.authenticate(quick(d.cfg.Metrics)))
 	}
 	if d.cfg.MCP != nil {
-		m.Handle("/mcp", locked(limitBody(d.cfg.MCP, maxMCPBody)))
+		m.Handle("/mcp", d.authenticate(d.limitBody(d.cfg.MCP, maxMCPBody))).Name("/mcp")
 	}
-	m.NotFoundHandler = d.authenticate(http.HandlerFunc(notFound))
+	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
 
 	// In order: what a request cost is counted whatever became of it; a page of a foreign site is sent away before anything
 	// of its request is looked at; then the routes, each with its own lock.
@@ -129,20 +131,20 @@ func (d *Door) routes() http.Handler {
 }
 
 // only lets one method through; HEAD goes with GET.
-func only(h http.Handler, method string) http.Handler {
+func (d *Door) only(method string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == method || method == http.MethodGet && r.Method == http.MethodHead {
 			h.ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("Allow", method)
-		writeProblem(w, http.StatusMethodNotAllowed, tool.Errorf(
+		d.refuse(w, r, http.StatusMethodNotAllowed, tool.Errorf(
 			tool.KindValidation, "%s is not allowed here", r.Method).Suggest("use %s", method))
 	})
 }
 
-func notFound(w http.ResponseWriter, r *http.Request) {
-	writeProblem(w, http.StatusNotFound, tool.Errorf(tool.KindValidation, "there is no such route").
+func (d *Door) notFound(w http.ResponseWriter, r *http.Request) {
+	d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindValidation, "there is no such route").
 		Suggest("GET / lists the routes; a tool's name has 1 to 64 characters of [A-Za-z0-9_-]"))
 }
 
@@ -161,9 +163,7 @@ func (d *Door) observe(m *mux.Router, next http.Handler) http.Handler {
 func endpointOf(m *mux.Router, r *http.Request) string {
 	var match mux.RouteMatch
 	if m.Match(r, &match) && match.Route != nil {
-		if t, err := match.Route.GetPathTemplate(); err == nil {
-			return t
-		}
+		return match.Route.GetName()
 	}
 	return "other"
 }
@@ -179,7 +179,7 @@ func (d *Door) recoverPanics(next http.Handler) http.Handler {
 				panic(p)
 			}
 			d.cfg.Logger.ErrorContext(r.Context(), "panic in a handler", "panic", fmt.Sprint(p))
-			writeProblem(w, http.StatusInternalServerError, tool.Errorf(tool.KindUnknown, "internal error").
+			d.refuse(w, r, http.StatusInternalServerError, tool.Errorf(tool.KindUnknown, "internal error").
 				Suggest("look into the log of the host; it is a bug"))
 		}()
 		next.ServeHTTP(w, r)

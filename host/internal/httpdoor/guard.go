@@ -50,7 +50,7 @@ func (h Hosts) allow(header string) bool {
 func (d *Door) knownHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !d.cfg.Hosts.allow(r.Host) {
-			writeProblem(w, http.StatusForbidden, tool.Errorf(tool.KindForbidden, "the Host %q is not served here", r.Host).
+			d.refuse(w, r, http.StatusForbidden, tool.Errorf(tool.KindForbidden, "the Host %q is not served here", r.Host).
 				Suggest("use the address that the host listens on: %s", strings.Join(d.cfg.Hosts.Names, ", ")))
 			return
 		}
@@ -63,7 +63,7 @@ func (d *Door) knownHost(next http.Handler) http.Handler {
 func (d *Door) sameOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if foreignOrigin(r) {
-			writeProblem(w, http.StatusForbidden, tool.Errorf(tool.KindForbidden, "requests of other sites are not served").
+			d.refuse(w, r, http.StatusForbidden, tool.Errorf(tool.KindForbidden, "requests of other sites are not served").
 				Suggest("call from a program, or from a page of this origin"))
 			return
 		}
@@ -94,7 +94,7 @@ func (d *Door) authenticate(next http.Handler) http.Handler {
 	return d.identify(func(w http.ResponseWriter, r *http.Request) {
 		if auth.Client(r.Context()) == "" {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="gatehouse"`)
-			writeProblem(w, http.StatusUnauthorized, tool.Errorf(
+			d.refuse(w, r, http.StatusUnauthorized, tool.Errorf(
 				tool.KindUnauthenticated, "a valid bearer token is required").
 				Suggest("send the header Authorization: Bearer TOKEN; gatehouse token show prints the generated one"))
 			return

@@ -1,12 +1,16 @@
 package httpdoor
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -55,12 +59,16 @@ type problem struct {
 	ExecutionID   string         `json:"execution_id,omitempty"`
 }
 
-// writeProblem answers with an error under a status of its own.
-func writeProblem(w http.ResponseWriter, status int, e *tool.Error) {
-	writeCallProblem(w, status, e, tool.Result{})
+// refuse answers a request that never became a call, and logs it under an id that the answer carries too.
+func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, e *tool.Error) {
+	id := uuid.Must(uuid.NewV7()).String()
+	d.cfg.Logger.InfoContext(r.Context(), "request refused", "correlation_id", id, "status", status,
+		"error_type", string(e.Kind), "error", e.Message, "client", auth.Client(r.Context()), "remote", r.RemoteAddr)
+	writeProblem(w, status, e, tool.Result{CorrelationID: id})
 }
 
-func writeCallProblem(w http.ResponseWriter, status int, e *tool.Error, r tool.Result) {
+// writeProblem answers with an error; r gives it the ids of the call.
+func writeProblem(w http.ResponseWriter, status int, e *tool.Error, r tool.Result) {
 	p := problem{
 		Type: "urn:gatehouse:error:" + string(e.Kind), Title: http.StatusText(status), Status: status, Detail: e.Message,
 		Kind: e.Kind, Suggestion: e.Suggestion, Time: e.Time, Tool: e.Tool, Target: e.Target, Metadata: e.Metadata,
@@ -76,16 +84,20 @@ func writeCallProblem(w http.ResponseWriter, status int, e *tool.Error, r tool.R
 func writeJSON(w http.ResponseWriter, status int, v any) { write(w, status, "application/json", v) }
 
 func write(w http.ResponseWriter, status int, mediaType string, v any) {
-	raw, err := json.Marshal(v)
-	if err != nil { // a value of ours that JSON cannot carry is a bug
-		status, raw = http.StatusInternalServerError, []byte(`{"status":500,"detail":"the answer cannot be written as JSON"}`)
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)              // it is no HTML, and people read it
+	if err := enc.Encode(v); err != nil { // a value of ours that JSON cannot carry is a bug
+		status = http.StatusInternalServerError
+		body.Reset()
+		body.WriteString(`{"status":500,"detail":"the answer cannot be written as JSON"}`)
 	}
 	deadline(w)
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(raw, '\n')) // a client that went away is no failure of ours
+	_, _ = w.Write(body.Bytes()) // a client that went away is no failure of ours
 }
 
 // writeTimeout is how long a client may take to read an answer that is complete.

@@ -42,7 +42,7 @@ func (d *Door) livez(w http.ResponseWriter, _ *http.Request) {
 func (d *Door) readyz(w http.ResponseWriter, _ *http.Request) {
 	if !d.cfg.Ready() {
 		writeProblem(w, http.StatusServiceUnavailable, tool.Errorf(
-			tool.KindUnavailable, "plugins are being started").Suggest("try again in a second"))
+			tool.KindUnavailable, "plugins are being started").Suggest("try again in a second"), tool.Result{})
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
@@ -142,7 +142,7 @@ func (d *Door) getTool(w http.ResponseWriter, r *http.Request) {
 	name := mux.Vars(r)["name"]
 	e, ok := d.cfg.Catalog().Lookup(name)
 	if !ok {
-		writeProblem(w, http.StatusNotFound, tool.Errorf(tool.KindToolNotFound, "there is no tool %s", name).
+		d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindToolNotFound, "there is no tool %s", name).
 			Suggest("GET /tools lists them"))
 		return
 	}
@@ -158,7 +158,7 @@ func (d *Door) execute(w http.ResponseWriter, r *http.Request) {
 	}
 	res, err := d.cfg.Caller.Call(r.Context(), req, nil)
 	if e := tool.AsError(err); e != nil && !e.Kind.InResult() {
-		writeCallProblem(w, statusOf(e.Kind), e, res)
+		writeProblem(w, statusOf(e.Kind), e, res)
 		return
 	}
 	writeJSON(w, http.StatusOK, tool.NewReport(res, err))
@@ -171,7 +171,7 @@ func (d *Door) plan(w http.ResponseWriter, r *http.Request) {
 	}
 	p, err := d.cfg.Caller.Plan(r.Context(), req)
 	if e := tool.AsError(err); e != nil {
-		writeProblem(w, statusOf(e.Kind), e)
+		writeProblem(w, statusOf(e.Kind), e, tool.Result{})
 		return
 	}
 	writeJSON(w, http.StatusOK, p)
@@ -181,9 +181,7 @@ func (d *Door) plan(w http.ResponseWriter, r *http.Request) {
 func (d *Door) request(w http.ResponseWriter, r *http.Request) (tool.Request, bool) {
 	args, status, err := readObject(w, r)
 	if err != nil {
-		d.cfg.Logger.InfoContext(r.Context(), "request refused", "status", status, "error", err.Message,
-			"client", auth.Client(r.Context()))
-		writeProblem(w, status, err)
+		d.refuse(w, r, status, err)
 		return tool.Request{}, false
 	}
 	return tool.Request{Tool: mux.Vars(r)["name"], Client: auth.Client(r.Context()), Arguments: args}, true

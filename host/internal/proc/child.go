@@ -18,9 +18,9 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 )
 
-// child is the process under a Process, in the form that go-plugin asks for. With go-plugin's own runner the end of a
-// process is only seen when every pipe to it has closed, which a grandchild can put off for ever, and its stdin is the
-// host's.
+// child is the process under a Process, in the form that go-plugin asks for. With go-plugin's own runner the
+// end of a process is only seen when every pipe to it has closed, which a grandchild can put off for ever,
+// and its stdin is the host's.
 type child struct {
 	name string
 	dir  string // private to this process
@@ -42,7 +42,7 @@ var _ runner.Runner = (*child)(nil)
 
 func newChild(cfg Config, dir string) *child {
 	return &child{
-		name: cfg.Name, dir: dir, done: make(chan struct{}),
+		name: cfg.Name, dir: dir, done: make(chan struct{}), out: words{heard: make(chan struct{})},
 		cmd: &exec.Cmd{
 			Path: cfg.Path, Args: []string{cfg.Path}, Dir: dir, Env: environment(cfg.Env, dir),
 			SysProcAttr: sysProcAttr(),
@@ -50,8 +50,8 @@ func newChild(cfg Config, dir string) *child {
 	}
 }
 
-// prepare adds what go-plugin wants the plugin to know. Of two values for one key the last is taken: the socket goes into
-// our own directory, as go-plugin's lies one level deeper than a socket's path has room for.
+// prepare adds what go-plugin wants the plugin to know. Of two values for one key the last is taken: the
+// socket goes into our own directory, as go-plugin's lies one level deeper than a socket's path has room for.
 func (c *child) prepare(env []string) {
 	c.cmd.Env = append(append(c.cmd.Env, env...), goplugin.EnvUnixSocketDir+"="+c.dir)
 }
@@ -117,9 +117,9 @@ func (c *child) closePipes() {
 	}
 }
 
-// own is the goroutine that starts the process and stays until it has ended. It keeps its thread for itself: the kernel
-// sends the parent-death signal when the thread that forked ends, not the process. As it never unlocks the thread, the
-// thread ends with it.
+// own is the goroutine that starts the process and stays until it has ended. It keeps its thread for itself:
+// the kernel sends the parent-death signal when the thread that forked ends, not the process. As it never
+// unlocks the thread, the thread ends with it.
 func (c *child) own(started chan<- error) {
 	runtime.LockOSThread()
 	if err := c.exec(); err != nil {
@@ -129,7 +129,7 @@ func (c *child) own(started chan<- error) {
 	started <- nil
 	c.err = reap(c.cmd, c.release)
 	c.drain()
-	close(c.done)
+	close(c.done) // the last words are in: whoever waits for the end may ask how it came
 }
 
 func (c *child) exec() error {
@@ -153,8 +153,8 @@ func (c *child) release() {
 	_ = syscall.Kill(-c.pid, syscall.SIGKILL) // fails when nobody is left, as it should be
 }
 
-// lastReads is how long the last words of an ended process are read on. A descendant in a session of its own may hold
-// the pipes open for ever.
+// lastReads is how long the last words of an ended process are read on. A descendant in a session of its own
+// may hold the pipes open for ever.
 const lastReads = 200 * time.Millisecond
 
 func (c *child) drain() {
@@ -162,6 +162,12 @@ func (c *child) drain() {
 	deadline := time.Now().Add(lastReads)
 	_ = c.stdout.SetReadDeadline(deadline) // pipes take deadlines
 	_ = c.stderr.SetReadDeadline(deadline)
+	t := time.NewTimer(2 * lastReads) // for a logger that is stuck
+	defer t.Stop()
+	select {
+	case <-c.out.heard:
+	case <-t.C:
+	}
 }
 
 // kill ends the process and its group, now or when it would be started.
@@ -192,11 +198,12 @@ func (c *child) running() bool {
 	return c.alive
 }
 
-// naturalEnd is how long a process that failed in the handshake may take to end by itself, so that its own exit status
-// can be told and not that we killed it.
+// naturalEnd is how long a process that failed in the handshake may take to end by itself, so that its own
+// exit status can be told and not that we killed it.
 const naturalEnd = 100 * time.Millisecond
 
-// Kill is called by go-plugin when a start has failed, or when the process did not end after it had been asked.
+// Kill is called by go-plugin when a start has failed, or when the process did not end after it had been
+// asked.
 func (c *child) Kill(context.Context) error {
 	t := time.NewTimer(naturalEnd)
 	defer t.Stop()
@@ -237,8 +244,8 @@ func (c *child) Diagnose(context.Context) string { return "" }
 
 var errAddress = errors.New("address refused")
 
-// PluginToHost judges the address that the plugin wants to be called at: a socket in its own directory. Otherwise it
-// could have the host connect to anything.
+// PluginToHost judges the address that the plugin wants to be called at: a socket in its own directory.
+// Otherwise it could have the host connect to anything.
 func (c *child) PluginToHost(network, addr string) (string, string, error) {
 	if network != "unix" || filepath.Dir(filepath.Clean(addr)) != c.dir {
 		return "", "", fmt.Errorf("%w: %s %q", errAddress, network, clip(addr))

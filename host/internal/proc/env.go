@@ -5,8 +5,8 @@ import "slices"
 // systemPath is where programs of the system lie; the Homebrew directory is macOS's.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin"
 
-// DefaultEnv is the environment of a plugin when nothing else is asked for. The host's own never reaches a plugin: it may
-// hold secrets, and variables that change what tools do.
+// DefaultEnv is the environment of a plugin when nothing else is asked for. The host's own never reaches a
+// plugin: it may hold secrets, and variables that change what tools do.
 func DefaultEnv() []string {
 	return []string{"PATH=" + systemPath, "LANG=C.UTF-8", "LC_ALL=C.UTF-8"}
 }

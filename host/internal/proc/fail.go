@@ -21,8 +21,7 @@ func (p *Process) startError(ctx context.Context, cfg Config, err error) *tool.E
 	text := err.Error()
 	switch {
 	case ctx.Err() != nil:
-		return tool.Errorf(tool.KindUnavailable, "the start of plugin %s was broken off: %w", p.name, context.Cause(ctx)).
-			Suggest("start it again")
+		return p.failed("was broken off in its start: %w", context.Cause(ctx)).Suggest("start it again")
 	case errors.Is(err, errExec):
 		return p.execError(cfg, err)
 	case errors.Is(err, errSlow), strings.Contains(text, "timeout while waiting"):

@@ -12,7 +12,8 @@ import (
 // levelTrace is below slog's own levels, as hclog's trace is.
 const levelTrace = slog.LevelDebug - 4
 
-// bridge makes the logger that go-plugin writes to: what it says itself, and what the plugin prints on its stderr.
+// bridge makes the logger that go-plugin writes to: what it says itself, and what the plugin prints on its
+// stderr.
 func bridge(plugin string, to *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: lowest(to), Output: io.Discard})
 	l.RegisterSink(&sink{plugin: plugin, to: to})
@@ -52,8 +53,9 @@ type sink struct {
 
 var _ hclog.SinkAdapter = (*sink)(nil)
 
-// Accept takes one record. Keys of the plugin's choice go into a group, where they cannot pass for the host's own. go-plugin
-// writes under no name or one of its own choice, the plugin's lines come under the plugin's name.
+// Accept takes one record. Keys of the plugin's choice go into a group, where they cannot pass for the host's
+// own. go-plugin writes under no name or one of its own choice, the plugin's lines come under the plugin's
+// name.
 func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
 	ctx := context.Background() // a log record belongs to no request
 	if !s.to.Enabled(ctx, levelOf(level)) {
@@ -64,7 +66,8 @@ func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
 		source = "plugin"
 	}
 	s.to.LogAttrs(ctx, levelOf(level), msg,
-		slog.String("plugin", s.plugin), slog.String("source", source), slog.Attr{Key: "fields", Value: fields(args)})
+		slog.String("plugin", s.plugin), slog.String("source", source),
+		slog.Attr{Key: "fields", Value: fields(args)})
 }
 
 func fields(args []any) slog.Value {

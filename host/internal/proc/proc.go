@@ -1,6 +1,6 @@
-// Package proc is one plugin process: started, spoken to, watched and ended. [Start] runs a file as a plugin through
-// go-plugin; the [Process] that it returns is a [tool.Handler] whose calls run in that process. A process is never
-// restarted: whoever wants another calls Start again (package fleet does).
+// Package proc is one plugin process: started, spoken to, watched and ended. [Start] runs a file as a plugin
+// through go-plugin; the [Process] that it returns is a [tool.Handler] whose calls run in that process. A
+// process is never restarted: whoever wants another calls Start again (package fleet does).
 //
 //	p, err := proc.Start(ctx, proc.Config{Path: path, SHA256: sum, RuntimeDir: dir, Logger: logger})
 //	if err != nil {
@@ -9,9 +9,9 @@
 //	defer p.Close()
 //	manifest, err := p.Describe(ctx)
 //
-// A process owns itself a session, a directory for its socket and its temporary files, and a pipe as its stdin of which
-// it can read one thing only: the end. A plugin ends when it reads that; one that does not is killed with its process
-// group by [Process.Close], and by the kernel when the host dies (on Linux).
+// A process owns itself a session, a directory for its socket and its temporary files, and a pipe as its
+// stdin of which it can read one thing only: the end. A plugin ends when it reads that; one that does not is
+// killed with its process group by [Process.Close], and by the kernel when the host dies (on Linux).
 package proc
 
 import (
@@ -33,14 +33,15 @@ type Config struct {
 	Name         string        // for messages and logs; empty: the base name of Path
 	Path         string        // absolute path of the file
 	SHA256       string        // what the file's bytes must hash to, in hex; empty: anything
-	RuntimeDir   string        // where the process gets a directory of its own; exists, is private to the host's user
+	RuntimeDir   string        // exists; the process gets a directory of its own in it
 	Env          []string      // the whole environment, "KEY=value"; nil: DefaultEnv()
 	StartTimeout time.Duration // from the start to the handshake; zero: 10 s
 	Grace        time.Duration // between being asked to end and being killed; zero: 2 s, which is also the most
 	Logger       *slog.Logger  // gets what the plugin logs or prints on stderr; nil: nobody
 }
 
-// ErrUnusable is in the chain of the error of a start that can only fail again, as long as the file stays what it is.
+// ErrUnusable is in the chain of the error of a start that can only fail again, as long as the file stays
+// what it is.
 var ErrUnusable = errors.New("it will not start until the file is changed")
 
 // Process is a plugin that runs, or has run.
@@ -100,13 +101,15 @@ func (p *Process) Plan(ctx context.Context, r tool.Request) (tool.Plan, error) {
 	return plan, p.explain(err)
 }
 
-// Call implements [tool.Handler]. When the process dies in the call, the error is of kind unavailable and says how.
+// Call implements [tool.Handler]. When the process dies in the call, the error is of kind unavailable and
+// says how.
 func (p *Process) Call(ctx context.Context, r tool.Request, emit func(tool.Event)) (tool.Result, error) {
 	res, err := p.rpc.Call(ctx, r, emit)
 	return res, p.explain(err)
 }
 
-// Ping asks the plugin's gRPC health service whether it serves. A frozen process never answers: give ctx a deadline.
+// Ping asks the plugin's gRPC health service whether it serves. A frozen process never answers: give ctx a
+// deadline.
 func (p *Process) Ping(ctx context.Context) error { return p.explain(p.rpc.Ping(ctx)) }
 
 // Done is closed when the process has ended and nothing is left of its process group.
@@ -118,16 +121,16 @@ func (p *Process) Pid() int { return p.child.pid }
 // Err says how the process ended, and is nil while it runs.
 func (p *Process) Err() error { return p.child.ended() }
 
-// Close ends the process and everything in its process group, and removes its directory. It asks first, and kills when
-// the grace is over; either way it returns soon after. It may be called more than once, and concurrently; every caller
-// waits for the end.
+// Close ends the process and everything in its process group, and removes its directory. It asks first, and
+// kills when the grace is over; either way it returns soon after. It may be called more than once, and
+// concurrently; every caller waits for the end.
 func (p *Process) Close() error { return p.close() }
 
 // deathNotice is how long the news of a process's end may take after the connection has broken.
 const deathNotice = 500 * time.Millisecond
 
-// explain turns "the connection broke" into how the process ended, if it did. A plugin that itself says "unavailable" is
-// told apart by being alive still after the time that the news of its end would take.
+// explain turns "the connection broke" into how the process ended, if it did. A plugin that itself says
+// "unavailable" is told apart by being alive still after the time that the news of its end would take.
 func (p *Process) explain(err error) error {
 	if err == nil || tool.KindOf(err) != tool.KindUnavailable {
 		return err

@@ -30,7 +30,10 @@ func TestMain(m *testing.M) {
 // start starts a behaviour and closes it after the test.
 func start(t *testing.T, dir, name string) *proc.Process {
 	t.Helper()
-	p, err := proc.Start(t.Context(), proc.Config{Path: hosttest.Install(t, dir, name), RuntimeDir: hosttest.RuntimeDir(t)})
+	p, err := proc.Start(t.Context(), proc.Config{
+		Path: hosttest.Install(t, dir, name), RuntimeDir: hosttest.RuntimeDir(t), Env: hosttest.Env(),
+		Grace: 500 * time.Millisecond,
+	})
 	if err != nil {
 		t.Fatalf("Start(%s) = %v", name, err)
 	}
@@ -53,7 +56,8 @@ func TestCallsReachTheProcess(t *testing.T) {
 	if err := p.Configure(t.Context(), tool.Policy{AllowIntrusive: true}); err != nil {
 		t.Errorf("Configure() = %v", err)
 	}
-	if plan, err := p.Plan(t.Context(), tool.Request{Tool: "echo_tool"}); err != nil || plan.Verdict != tool.Accept {
+	plan, err := p.Plan(t.Context(), tool.Request{Tool: "echo_tool"})
+	if err != nil || plan.Verdict != tool.Accept {
 		t.Errorf("Plan() = %+v, %v", plan, err)
 	}
 	if err := p.Ping(t.Context()); err != nil {
@@ -132,17 +136,18 @@ func TestStartRefusesFiles(t *testing.T) {
 		}
 		return path
 	}
+	zeros := strings.Repeat("00", 32)
 	for name, row := range map[string]struct {
 		cfg  proc.Config
 		want string
 	}{
 		"a file that is not executable":   {proc.Config{Path: write("a", "x", 0o600)}, "is not executable"},
-		"a file that is no program":       {proc.Config{Path: write("b", "\x7fELFx", 0o700)}, "is not a program for this machine"},
-		"a script without interpreter":    {proc.Config{Path: write("c", "#!/nowhere\n", 0o700)}, "the interpreter"},
-		"a file with another checksum":    {proc.Config{Path: write("d", "x", 0o700), SHA256: strings.Repeat("00", 32)}, "checksum"},
+		"a file that is no program":       {proc.Config{Path: write("b", "\x7fELFx", 0o700)}, "is not a program"},
+		"a script that names nothing":     {proc.Config{Path: write("c", "#!/x\n", 0o700)}, "the interpreter"},
+		"a file with another checksum":    {proc.Config{Path: write("d", "x", 0o700), SHA256: zeros}, "checksum"},
 		"a file with half a checksum":     {proc.Config{Path: write("e", "x", 0o700), SHA256: "zz"}, "not hex"},
-		"a file that is not there":        {proc.Config{Path: filepath.Join(dir, "f"), SHA256: "00"}, "cannot be read"},
-		"a runtime directory with a path": {proc.Config{Path: write("g", "x", 0o700), RuntimeDir: longDir(t)}, "socket's path"},
+		"a file that is not there":        {proc.Config{Path: dir + "/f", SHA256: zeros}, "cannot be read"},
+		"a runtime directory with a path": {proc.Config{Path: dir + "/a", RuntimeDir: longDir(t)}, "socket's path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if row.cfg.RuntimeDir == "" {
@@ -164,7 +169,9 @@ func longDir(t *testing.T) string {
 }
 
 func TestUnusableFilesAreTold(t *testing.T) {
-	for name, want := range map[string]bool{"wrong-version": true, "not-a-plugin": true, "crash-at-start": false} {
+	for name, want := range map[string]bool{
+		"wrong-version": true, "not-a-plugin": true, "crash-at-start": false,
+	} {
 		_, err := proc.Start(t.Context(), proc.Config{
 			Path: hosttest.Install(t, hosttest.Dir(t), name), RuntimeDir: hosttest.RuntimeDir(t),
 		})
@@ -179,7 +186,9 @@ func TestTheRightChecksumIsAccepted(t *testing.T) {
 	hosttest.Install(t, dir, "echo")
 	c := discover.Scan([]string{dir}).Candidates[0]
 	for range 2 { // a SecureConfig that is used twice fails
-		p, err := proc.Start(t.Context(), proc.Config{Path: c.Path, SHA256: c.SHA256, RuntimeDir: hosttest.RuntimeDir(t)})
+		p, err := proc.Start(t.Context(), proc.Config{
+			Path: c.Path, SHA256: c.SHA256, RuntimeDir: hosttest.RuntimeDir(t), Env: hosttest.Env(),
+		})
 		if err != nil {
 			t.Fatalf("Start() = %v", err)
 		}
@@ -201,7 +210,7 @@ func TestCancelEndsAStart(t *testing.T) {
 	hosttest.Eventually(t, "the plugin to be executed", func() bool { return len(hosttest.Running(t, dir)) > 0 })
 	cancel()
 	err := <-failed
-	checkStartError(t, err, "was broken off")
+	checkStartError(t, err, "was broken off in its start")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Start() = %v, want context.Canceled in its chain", err)
 	}
@@ -274,9 +283,9 @@ func TestClose(t *testing.T) {
 		"echo":   nil,
 		"deaf":   nil,
 		"slow":   callUntilStarted,
-		"freeze": func(t *testing.T, p *proc.Process) { stop(t, p.Pid()) },
+		"freeze": func(t *testing.T, p *proc.Process) { hosttest.Freeze(t, p.Pid()) },
 		"parent": callUntilStarted,
-		"wait":   func(t *testing.T, p *proc.Process) { stop(t, p.Pid()); callInVain(t, p) },
+		"wait":   func(t *testing.T, p *proc.Process) { hosttest.Freeze(t, p.Pid()); callInVain(t, p) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, run := hosttest.Dir(t), hosttest.RuntimeDir(t)
@@ -301,13 +310,6 @@ func TestClose(t *testing.T) {
 			hosttest.AwaitNone(t, dir)
 			checkEmpty(t, run)
 		})
-	}
-}
-
-func stop(t *testing.T, pid int) {
-	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatalf("stop process %d: %v", pid, err)
 	}
 }
 
@@ -344,7 +346,7 @@ func TestAGroupDiesWithItsLeader(t *testing.T) {
 
 func TestPingOfAFrozenProcessMeetsItsDeadline(t *testing.T) {
 	p := start(t, hosttest.Dir(t), "echo")
-	stop(t, p.Pid())
+	hosttest.Freeze(t, p.Pid())
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := p.Ping(ctx); tool.KindOf(err) != tool.KindTimeout {
@@ -355,7 +357,9 @@ func TestPingOfAFrozenProcessMeetsItsDeadline(t *testing.T) {
 func TestNothingLeaks(t *testing.T) {
 	cycle := func() {
 		dir := hosttest.Dir(t)
-		p, err := proc.Start(t.Context(), proc.Config{Path: hosttest.Install(t, dir, "echo"), RuntimeDir: hosttest.RuntimeDir(t)})
+		p, err := proc.Start(t.Context(), proc.Config{
+			Path: hosttest.Install(t, dir, "echo"), RuntimeDir: hosttest.RuntimeDir(t), Env: hosttest.Env(),
+		})
 		if err != nil {
 			t.Fatalf("Start() = %v", err)
 		}
@@ -382,7 +386,7 @@ func countFDs(t *testing.T) int {
 
 // showEnv answers every call with its environment and its working directory.
 func showEnv() {
-	hosttest.Serve(&hosttest.Fake{OnCall: func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+	answer := func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
 		env := make(map[string]any)
 		for _, pair := range os.Environ() {
 			key, value, _ := strings.Cut(pair, "=")
@@ -390,12 +394,19 @@ func showEnv() {
 		}
 		wd, err := os.Getwd()
 		return tool.Result{Metadata: map[string]any{"env": env, "wd": wd}}, err
-	}})
+	}
+	hosttest.Serve(&hosttest.Fake{OnCall: answer})
 }
 
 func TestTheEnvironmentIsMinimal(t *testing.T) {
 	t.Setenv("GATEHOUSE_SECRET", "hunter2")
-	p := start(t, hosttest.Dir(t), "show-env")
+	p, err := proc.Start(t.Context(), proc.Config{
+		Path: hosttest.Install(t, hosttest.Dir(t), "show-env"), RuntimeDir: hosttest.RuntimeDir(t),
+	})
+	if err != nil {
+		t.Fatalf("Start() = %v", err)
+	}
+	defer p.Close() // its error is another test's
 	res, err := p.Call(t.Context(), tool.Request{}, func(tool.Event) {})
 	if err != nil {
 		t.Fatalf("Call() = %v", err)

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sysProcAttr gives a plugin a session of its own, which no terminal can signal, and has the kernel kill it when the host
-// dies, even one that is stopped.
+// sysProcAttr gives a plugin a session of its own, which no terminal can signal, and has the kernel kill it
+// when the host dies, even one that is stopped.
 func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -17,12 +17,14 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/wire"
 )
 
-// Start runs a file as a plugin and returns when it has shaken hands. Every error is a [*tool.Error] with a suggestion;
-// nothing is left of a start that failed. Cancelling ctx ends a start under way, and has no effect afterwards.
+// Start runs a file as a plugin and returns when it has shaken hands. Every error is a [*tool.Error] with a
+// suggestion; nothing is left of a start that failed. Cancelling ctx ends a start under way, and has no
+// effect afterwards.
 func Start(ctx context.Context, cfg Config) (*Process, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
-		return nil, tool.Errorf(tool.KindUnknown, "start plugin: %w", err).Suggest("report this as a bug of the host")
+		return nil, tool.Errorf(tool.KindUnknown, "start plugin: %w", err).
+			Suggest("report this as a bug of the host")
 	}
 	if err := verify(cfg); err != nil {
 		return nil, err
@@ -43,8 +45,9 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 	return p, nil
 }
 
-// verify compares the file with the hash that it was found with. A SecureConfig holds the state of its hash and is good
-// for one check only. go-plugin itself would check an empty path here, as a child of ours is not its Cmd.
+// verify compares the file with the hash that it was found with. A SecureConfig holds the state of its hash
+// and is good for one check only. go-plugin itself would check an empty path here, as a child of ours is not
+// its Cmd.
 //
 // Between this and the exec the file could be exchanged by who owns its directory: root or the host's user.
 func verify(cfg Config) error {
@@ -104,8 +107,8 @@ func clientConfig(cfg Config, c *child) *goplugin.ClientConfig {
 	}
 }
 
-// shakeHands starts the process and makes the connection. The whole must end within StartTimeout: go-plugin bounds only
-// the wait for the first line, and a plugin may stall after it as well.
+// shakeHands starts the process and makes the connection. The whole must end within StartTimeout: go-plugin
+// bounds only the wait for the first line, and a plugin may stall after it as well.
 func (p *Process) shakeHands(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.StartTimeout, errSlow)
 	defer cancel()

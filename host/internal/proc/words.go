@@ -9,9 +9,11 @@ import (
 	"sync"
 )
 
-// words remembers what a process said on stderr that may explain its end: the line that a Go program panics with, else
-// the last line that is no log record. The zero words is ready.
+// words remembers what a process said on stderr that may explain its end: the line that a Go program panics
+// with, else the last line that is no log record.
 type words struct {
+	heard chan struct{} // closed by the reader at the end of the stream
+
 	mu    sync.Mutex // guards what follows
 	line  []byte     // the line under way, its beginning
 	last  string
@@ -20,24 +22,35 @@ type words struct {
 
 const maxWords = 200 // bytes of a line that are kept
 
-// listen returns a reader of r that remembers.
+// listen returns a reader of r that remembers. It is called once.
 func (w *words) listen(r io.ReadCloser) io.ReadCloser {
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.TeeReader(r, w), r}
+	return &listener{ReadCloser: r, words: w, end: sync.OnceFunc(func() { close(w.heard) })}
 }
 
-// Write takes the next piece of the stream; it never fails.
-func (w *words) Write(p []byte) (int, error) {
+type listener struct {
+	io.ReadCloser
+	words *words
+	end   func()
+}
+
+func (l *listener) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	l.words.hear(p[:n])
+	if err != nil {
+		l.end()
+	}
+	return n, err
+}
+
+// hear takes the next piece of the stream.
+func (w *words) hear(p []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := len(p)
 	for {
 		line, rest, whole := bytes.Cut(p, []byte("\n"))
 		w.line = append(w.line, line[:min(len(line), maxWords-len(w.line))]...)
 		if !whole {
-			return n, nil
+			return
 		}
 		w.endLineLocked()
 		p = rest

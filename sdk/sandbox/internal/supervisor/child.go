@@ -11,6 +11,7 @@ import (
 type plan struct {
 	argv   [maxStrings + 1]*byte
 	env    [maxStrings + 1]*byte
+	fds    int // how many descriptors come with the job
 	stdout uintptr
 	stderr uintptr
 	report uintptr // 0: none
@@ -79,6 +80,10 @@ func (p *plan) fill(packet []byte) bool {
 		return false
 	}
 	p.nnp = packet[atFlags]&flagNoNewPrivs != 0
+	p.fds = 2
+	if packet[atFlags]&flagReport != 0 {
+		p.fds = 3
+	}
 	p.fillLimits(packet[atLimits:atStrings])
 	return true
 }

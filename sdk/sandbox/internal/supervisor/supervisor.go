@@ -186,7 +186,7 @@ func leave() {
 // run does one job, from its packet to its Done.
 func run(n int, fds []int32) {
 	done := unfit
-	if done.Stage == StageNone && (len(fds) < 2 || !job.fill(packet[:n])) {
+	if done.Stage == StageNone && (!job.fill(packet[:n]) || len(fds) != job.fds) {
 		done.Stage, done.Errno = StageDecode, syscall.EBADMSG
 	}
 	if done.Stage == StageNone {

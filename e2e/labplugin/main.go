@@ -1,0 +1,89 @@
+// Command labplugin is a plugin for the tests and the benchmark of the whole program: tools that cost nothing, that print
+// without end, and that leave children behind.
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/sdk/command"
+)
+
+// Many calls at a time: what is measured is the way, not the queue.
+const concurrency = 64
+
+func main() {
+	os.Exit(sdk.Main(sdk.Plugin{
+		Name: "lab", Version: "1.0.0",
+		Tools: []sdk.Tool{noop(), runTrue(), flood(), tree(), crash()},
+	}))
+}
+
+type nothing struct {
+	Text string `json:"text,omitempty" jsonschema:"comes back as it is"`
+}
+
+type answer struct {
+	OK   bool   `json:"ok"`
+	Text string `json:"text,omitempty"`
+}
+
+func noop() sdk.Tool {
+	return sdk.Func(sdk.Definition{
+		Name: "NoopTool", Description: "Does nothing, at once.", Concurrency: concurrency,
+	}, func(_ context.Context, _ *sdk.Call, in nothing) (answer, error) {
+		return answer{OK: true, Text: in.Text}, nil
+	})
+}
+
+func runTrue() sdk.Tool {
+	return command.New(command.Definition{
+		Definition: sdk.Definition{
+			Name: "TrueTool", Description: "Runs true(1) in the sandbox.", Concurrency: concurrency,
+		},
+		Program: command.Program{Name: "true", Install: "apt-get install coreutils"},
+	})
+}
+
+// flood prints as many bytes as it is told.
+func flood() sdk.Tool {
+	return command.New(command.Definition{
+		Definition: sdk.Definition{Name: "FloodTool", Description: "Prints zeros.", Concurrency: concurrency},
+		Program:    command.Program{Name: "head", Install: "apt-get install coreutils"},
+		Flags: []command.Flag{
+			{Name: "-c", Value: command.Int(0, 1<<40), About: "bytes"},
+		},
+		Argv: func(j *command.Job) []string { return append(j.Args(), "/dev/zero") },
+	})
+}
+
+// tree leaves its session with a child that sleeps, and waits for it. The label makes the processes countable.
+func tree() sdk.Tool {
+	return command.New(command.Definition{
+		Definition: sdk.Definition{
+			Name: "TreeTool", Description: "Sleeps in another session.", Concurrency: concurrency,
+			DefaultTimeout: 10 * time.Minute,
+		},
+		Program: command.Program{Name: "setsid", Install: "apt-get install util-linux"},
+		Flags: []command.Flag{
+			{Name: "-s", Value: command.Int(1, 1<<30), About: "seconds, which also mark the process"},
+		},
+		Argv: func(j *command.Job) []string {
+			args := strings.Fields(strings.Join(j.Args(), " "))
+			return []string{"--fork", "--wait", "sleep", args[len(args)-1]}
+		},
+	})
+}
+
+// crash ends the plugin in the middle of a call.
+func crash() sdk.Tool {
+	return sdk.Func(sdk.Definition{
+		Name: "CrashTool", Description: "Ends its own plugin.", Concurrency: concurrency,
+	}, func(context.Context, *sdk.Call, nothing) (answer, error) {
+		os.Exit(3)
+		return answer{}, nil
+	})
+}

@@ -1,0 +1,78 @@
+package ping
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/sdk/sdktest"
+)
+
+// Nothing here sends a packet to anything but 127.0.0.0/8.
+
+func needPing(t *testing.T) {
+	t.Helper()
+	if out, err := exec.Command("ping", "-c", "1", "-w", "5", "127.0.0.1").CombinedOutput(); err != nil {
+		t.Skipf("ping does not work here: %v: %s", err, out)
+	}
+}
+
+func report(t *testing.T, res sdk.Result) Report {
+	t.Helper()
+	var r Report
+	if err := json.Unmarshal(res.Data, &r); err != nil {
+		t.Fatalf("data %q: %v; stderr: %s", res.Data, err, res.Stderr)
+	}
+	return r
+}
+
+func TestPingLoopback(t *testing.T) {
+	needPing(t)
+	var told []sdk.Progress
+	b := sdktest.New(t, plugin(), sdktest.Options{
+		Hosts: map[string][]string{"here.lab.internal": {"127.0.0.1"}},
+		Event: func(ev sdk.Event) {
+			if ev.Progress != nil {
+				told = append(told, *ev.Progress)
+			}
+		},
+	})
+	res, err := b.Call(t.Context(), "PingTool", `{"target": "here.lab.internal", "extra_args": "-c 2 -i 0.2"}`)
+	if err != nil || res.ReturnCode != 0 {
+		t.Fatalf("Call() = %d, %v; stderr: %s", res.ReturnCode, err, res.Stderr)
+	}
+	r := report(t, res)
+	if r.Address != "127.0.0.1" || r.Received != 2 || len(r.Replies) != 2 || r.RTT == nil || !r.Complete {
+		t.Errorf("report = %+v, want two replies of 127.0.0.1", r)
+	}
+	if len(told) != 2 || told[1].Done != 2 || told[1].Total != 2 || told[1].Percent != 100 {
+		t.Errorf("progress = %+v, want one for each reply", told)
+	}
+	if !strings.Contains(res.Stdout, "2 packets transmitted") {
+		t.Errorf("stdout = %q, want the usual text", res.Stdout)
+	}
+}
+
+func TestDeadlineKeepsReplies(t *testing.T) {
+	needPing(t)
+	b := sdktest.New(t, plugin(), sdktest.Options{Timeout: time.Second})
+	res, err := b.Call(t.Context(), "PingTool", `{"target": "127.0.0.1", "extra_args": "-c 100"}`)
+	if sdk.KindOf(err) != sdk.KindTimeout || !res.TimedOut || res.ReturnCode != sdk.ReturnCodeTimeout {
+		t.Fatalf("Call() = %d, timed out %t, %v; want a %s", res.ReturnCode, res.TimedOut, err, sdk.KindTimeout)
+	}
+	if r := report(t, res); r.Received == 0 || r.Transmitted < r.Received {
+		t.Errorf("report = %+v, want the replies that came", r)
+	}
+}
+
+func TestConformance(t *testing.T) {
+	needPing(t)
+	sdktest.Conformance(t, plugin(), sdktest.Sample{
+		Tool:  "PingTool",
+		Quick: `{"target": "127.0.0.1", "extra_args": "-c 1"}`,
+		Slow:  `{"target": "127.0.0.1", "extra_args": "-c 100"}`,
+	})
+}
