@@ -182,14 +182,14 @@ func TestHTTPRefusesWhatIsNoCall(t *testing.T) {
 				Kind   string `json:"error_type"`
 				Next   string `json:"recovery_suggestion"`
 				ID     string `json:"correlation_id"`
-				Exec   string `json:"execution_id"`
 			}
 			if err := json.Unmarshal(body, &p); err != nil || p.Status != c.want || p.Kind == "" || p.Next == "" {
 				t.Fatalf("problem = %s (%v)", body, err)
 			}
-			if id := p.ID + p.Exec; id == "" || !strings.Contains(h.log.String(), p.ID) {
-				t.Errorf("the log does not know %q", id)
+			if p.ID == "" {
+				t.Fatalf("problem = %s, want a correlation_id", body)
 			}
+			h.log.waitFor(t, p.ID, 1)
 		})
 	}
 	if status, _, err := h.do(t.Context(), "POST", execute, `{"target":"127.0.0.1","extra_args":"-c 1"}`); status != 200 {

@@ -32,26 +32,57 @@ type host struct {
 	cmd   *exec.Cmd
 	url   string
 	token string
-	log   *lockedBuffer
+	log   *logBuffer
 	ended chan error // holds the one result of Wait
 }
 
-// lockedBuffer is a log that is written while it is read.
-type lockedBuffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
+// logBuffer is a log that is read while it is written.
+type logBuffer struct {
+	mu    sync.Mutex // guards buf and grown
+	buf   bytes.Buffer
+	grown chan struct{} // closed by the next Write
 }
 
-func (b *lockedBuffer) Write(p []byte) (int, error) {
+func (b *logBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.grown != nil {
+		close(b.grown)
+		b.grown = nil
+	}
 	return b.buf.Write(p)
 }
 
-func (b *lockedBuffer) String() string {
+func (b *logBuffer) String() string {
+	text, _ := b.read()
+	return text
+}
+
+// read returns the log and a channel that is closed when there is more.
+func (b *logBuffer) read() (string, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.buf.String()
+	if b.grown == nil {
+		b.grown = make(chan struct{})
+	}
+	return b.buf.String(), b.grown
+}
+
+// waitFor waits until the log has a text so many times.
+func (b *logBuffer) waitFor(t *testing.T, want string, times int) {
+	t.Helper()
+	late := time.After(patience)
+	for {
+		text, more := b.read()
+		if strings.Count(text, want) >= times {
+			return
+		}
+		select {
+		case <-more:
+		case <-late:
+			t.Fatalf("the log does not come to say %q:\n%s", want, text)
+		}
+	}
 }
 
 // environment is what a host is started with: a state directory of its own and the settings given, no more.
@@ -65,7 +96,7 @@ func environment(t *testing.T, settings ...string) []string {
 // serve starts a host on a free port with the plugins of a directory below bin, and waits until it serves.
 func serve(t *testing.T, plugins string, settings ...string) *host {
 	t.Helper()
-	h := &host{t: t, log: &lockedBuffer{}, ended: make(chan error, 1)}
+	h := &host{t: t, log: &logBuffer{}, ended: make(chan error, 1)}
 	h.cmd = exec.Command(filepath.Join(bin, "gatehouse"), "serve", "--transport", "http", "--port", "0",
 		"--plugins-dir", filepath.Join(bin, plugins))
 	h.cmd.Env = environment(t, settings...)

@@ -39,7 +39,8 @@ func byHand(h *Handler, args []string, stdout, stderr io.Writer) int {
 }
 
 func usage(m Manifest, w io.Writer) {
-	fmt.Fprintf(w, "%s %s is a plugin of Gatehouse. A host starts it; by itself it does nothing.\n\n", m.Name, m.Version)
+	fmt.Fprintf(w, "%s %s is a plugin of Gatehouse. A host starts it; by itself it does nothing.\n\n",
+		m.Name, m.Version)
 	for _, t := range m.Tools {
 		first, _, _ := strings.Cut(t.Description, ". ")
 		fmt.Fprintf(w, "  %-20s %s\n", t.Name, strings.TrimSuffix(first, "."))

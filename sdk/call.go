@@ -21,8 +21,8 @@ func (c *Call) CorrelationID() string { return c.request.CorrelationID }
 // Client says who calls: a token's name, an IP address, or "stdio".
 func (c *Call) Client() string { return c.request.Client }
 
-// Target returns what a target argument was pinned to. Connect to this address and never to the name: the host has
-// resolved it once, and holds only this answer to be in scope.
+// Target returns what a target argument was pinned to. Connect to this address and never to the name:
+// the host has resolved it once, and holds only this answer to be in scope.
 func (c *Call) Target(argument string) (Target, bool) { return c.request.Target(argument) }
 
 // Targets returns all pinned targets.
@@ -37,8 +37,8 @@ func (c *Call) Deadline() (time.Time, bool) { return c.request.Deadline, !c.requ
 // Progress tells how far the call is. Send a few a second at most.
 func (c *Call) Progress(p Progress) { c.emit(Event{Progress: &p}) }
 
-// Stdout returns a writer of text for the caller to read. It never fails; beyond the caller's cap text is dropped, and
-// the result says so.
+// Stdout returns a writer of text for the caller to read. It never fails; beyond the caller's cap text
+// is dropped, and the result says so.
 func (c *Call) Stdout() io.Writer { return stream{c.emit, Stdout} }
 
 // Stderr is like Stdout, for complaints.

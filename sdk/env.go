@@ -26,7 +26,8 @@ type Env struct {
 	pool *pool
 }
 
-// Run runs a program in the plugin's sandbox: under limits, and dead with all its children when Run returns.
+// Run runs a program in the plugin's sandbox: under limits, and dead with all its children when Run
+// returns.
 func (e Env) Run(ctx context.Context, c sandbox.Command) (sandbox.Outcome, error) {
 	p, err := e.pool.open()
 	if err != nil {
@@ -41,7 +42,8 @@ func DefaultPolicy() Policy {
 	return completed(Policy{Networks: s.Networks, Suffixes: s.Suffixes})
 }
 
-// completed fills in the numbers that a host left at zero: no limit of ours can be switched off by forgetting it.
+// completed fills in the numbers that a host left at zero: no limit of ours can be switched off by
+// forgetting it.
 func completed(p Policy) Policy {
 	orInt := func(v *int, def int) {
 		if *v <= 0 {
@@ -60,7 +62,8 @@ func completed(p Policy) Policy {
 	return p
 }
 
-// pool is the plugin's one sandbox, made when the first program runs: a plugin without programs pays nothing.
+// pool is the plugin's one sandbox, made when the first program runs: a plugin without programs pays
+// nothing.
 type pool struct {
 	mu     sync.Mutex // guards what follows
 	box    *sandbox.Pool

@@ -5,8 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// events passes on what a tool emits: one event at a time, output up to the caps of the request, and nothing after the
-// end of the call. A tool may therefore emit from any goroutine, and as much as it likes.
+// events passes on what a tool emits: one event at a time, output up to the caps of the request, and
+// nothing after the end of the call. A tool may therefore emit from any goroutine, and as much as it
+// likes.
 type events struct {
 	mu      sync.Mutex // guards what follows; held while emit runs, which must not call back
 	emit    func(Event)

@@ -12,13 +12,14 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/internal/schema"
 )
 
-// Func makes a tool of a Go function. The JSON Schemas follow from the types: In must be a struct, Out a struct or a map
-// (or struct{}: no data); a field without omitempty is required, its tag `jsonschema` is its description. Arguments that
-// do not fit are refused before fn is called.
+// Func makes a tool of a Go function. The JSON Schemas follow from the types: In must be a struct, Out
+// a struct or a map (or struct{}: no data); a field without omitempty is required, its tag `jsonschema`
+// is its description. Arguments that do not fit are refused before fn is called.
 //
-// The context of a call ends at its deadline and when the caller goes away. An error that fn returns keeps its kind if
-// it is an [*Error]; because of the deadline it is a timeout, and any other is an execution_error. What fn returns
-// together with an error is kept as partial data. Mistakes in the declaration are reported by [NewHandler].
+// The context of a call ends at its deadline and when the caller goes away. An error that fn returns
+// keeps its kind if it is an [*Error]; because of the deadline it is a timeout, and any other is an
+// execution_error. What fn returns together with an error is kept as partial data. Mistakes in the
+// declaration are reported by [NewHandler].
 func Func[In, Out any](def Definition, fn func(ctx context.Context, c *Call, in In) (Out, error)) Tool {
 	t := &funcTool[In, Out]{spec: def, fn: fn}
 	t.err = t.derive()
@@ -102,7 +103,8 @@ func (t *funcTool[In, Out]) Call(ctx context.Context, env Env, r Request, emit f
 
 func (t *funcTool[In, Out]) decode(r Request) (in In, err error) {
 	refuse := func(err error) error {
-		return Errorf(KindValidation, "%w", err).Suggest("send arguments that fit the input schema of %s", t.spec.Name)
+		return Errorf(KindValidation, "%w", err).Suggest("send arguments that fit the input schema of %s",
+			t.spec.Name)
 	}
 	for _, arg := range t.spec.Targets {
 		if _, ok := r.Target(arg.Argument); !ok && hasArgument(r.Arguments, arg.Argument) {

@@ -37,9 +37,11 @@ type Handler struct {
 
 var _ tool.Handler = (*Handler)(nil)
 
-// NewHandler checks a plugin's declaration and makes the handler of its tools. Its errors are for the plugin's author.
+// NewHandler checks a plugin's declaration and makes the handler of its tools. Its errors are for the
+// plugin's author.
 func NewHandler(p Plugin) (*Handler, error) {
-	h := &Handler{manifest: Manifest{Name: p.Name, Version: p.Version}, tools: make(map[string]Tool), pool: new(pool)}
+	h := &Handler{manifest: Manifest{Name: p.Name, Version: p.Version}, tools: make(map[string]Tool),
+		pool: new(pool)}
 	for _, t := range p.Tools {
 		if err := h.add(t); err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
@@ -117,7 +119,8 @@ func (h *Handler) Call(ctx context.Context, r Request, emit func(Event)) (res Re
 	return res, err
 }
 
-// Close ends the calls in flight and every program that they started, and waits for them. It may be called twice.
+// Close ends the calls in flight and every program that they started, and waits for them. It may be
+// called twice.
 func (h *Handler) Close() error {
 	h.mu.Lock()
 	h.closed = true
@@ -154,7 +157,8 @@ func (h *Handler) find(r *Request) (Tool, error) {
 	return t, nil
 }
 
-// hostArguments belong to the host: it adds them to every tool's schema and acts on them. A direct caller may send them.
+// hostArguments belong to the host: it adds them to every tool's schema and acts on them. A direct
+// caller may send them.
 var hostArguments = []string{"timeout_sec", "correlation_id"}
 
 func stripHostArguments(raw json.RawMessage) (json.RawMessage, error) {
@@ -176,7 +180,8 @@ func stripHostArguments(raw json.RawMessage) (json.RawMessage, error) {
 	return json.Marshal(args)
 }
 
-// settle is deferred around a tool: a panic becomes an error, and every error names the tool and the target.
+// settle is deferred around a tool: a panic becomes an error, and every error names the tool and the
+// target.
 func settle(r Request, err *error) {
 	if p := recover(); p != nil {
 		stack := debug.Stack()

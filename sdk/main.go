@@ -13,12 +13,13 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/wire"
 )
 
-// closeWait bounds how long the end of a plugin may take. What the sandbox has not ended by then dies with the process,
-// because the supervisors of its programs hang on a pipe that only the process holds.
+// closeWait bounds how long the end of a plugin may take. What the sandbox has not ended by then dies
+// with the process, because the supervisors of its programs hang on a pipe that only the process holds.
 const closeWait = 2 * time.Second
 
-// Main is the whole main function of a plugin: os.Exit(sdk.Main(plugin)). It serves the host that started the process
-// until the host asks it to end, dies, or sends SIGTERM; by then no program that a tool started is left.
+// Main is the whole main function of a plugin: os.Exit(sdk.Main(plugin)). It serves the host that
+// started the process until the host asks it to end, dies, or sends SIGTERM; by then no program that a
+// tool started is left.
 //
 // Run by hand, the program says what it is, and what to do with it: flags --version, --describe and --help.
 func Main(p Plugin) int {
@@ -36,8 +37,8 @@ func Main(p Plugin) int {
 	return serve(ctx, h, wire.Serve)
 }
 
-// lifeline returns a context that ends when in does. The host holds the other end of the plugin's stdin, writes nothing
-// to it, and so lets go of it by dying, however it dies.
+// lifeline returns a context that ends when in does. The host holds the other end of the plugin's
+// stdin, writes nothing to it, and so lets go of it by dying, however it dies.
 func lifeline(ctx context.Context, in io.Reader) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() { // ends with the process: a read of stdin cannot be interrupted
@@ -47,7 +48,8 @@ func lifeline(ctx context.Context, in io.Reader) context.Context {
 	return ctx
 }
 
-// serve runs until the host has asked the plugin to end, or ctx ends, and then ends what the tools have started.
+// serve runs until the host has asked the plugin to end, or ctx ends, and then ends what the tools have
+// started.
 func serve(ctx context.Context, h *Handler, run func(tool.Handler)) int {
 	served := make(chan struct{}) // closed when the host asked
 	go func() {

@@ -21,7 +21,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/wire"
 )
 
-// asPlugin makes the test binary be a plugin. Its value is how long the tool sleeps, which marks its process.
+// asPlugin makes the test binary be a plugin. Its value is how long the tool sleeps, which marks its
+// process.
 const asPlugin = "GATEHOUSE_TEST_SLEEP"
 
 const patience = 20 * time.Second

@@ -1,8 +1,9 @@
-// Package sdk is what a Gatehouse plugin is written with. A plugin is a program that offers one or more tools; the host
-// starts it, describes its tools to AI assistants and programs, checks arguments and targets, and hands it the calls.
+// Package sdk is what a Gatehouse plugin is written with. A plugin is a program that offers one or more
+// tools; the host starts it, describes its tools to AI assistants and programs, checks arguments and
+// targets, and hands it the calls.
 //
-// A [Plugin] holds [Tool] values: one made from a Go function by [Func], or one that wraps a command-line program, made
-// by package sdk/command. [Main] does the rest:
+// A [Plugin] holds [Tool] values: one made from a Go function by [Func], or one that wraps a
+// command-line program, made by package sdk/command. [Main] does the rest:
 //
 //	type input struct {
 //		Target string `json:"target" jsonschema:"host to look at"`
@@ -38,10 +39,11 @@ type Plugin struct {
 type Tool interface {
 	// Spec says what the tool is; it is asked once, when the plugin starts.
 	Spec() Spec
-	// Plan says what Call would do, and does nothing. Refuse a request with an error; it becomes the plan's verdict.
+	// Plan says what Call would do, and does nothing. Refuse a request with an error; it becomes the
+	// plan's verdict.
 	Plan(ctx context.Context, env Env, r Request) (Plan, error)
-	// Call runs the tool. emit may be called from any goroutine; what comes after Call has returned is dropped, and
-	// so is output beyond the caps of the request.
+	// Call runs the tool. emit may be called from any goroutine; what comes after Call has returned is
+	// dropped, and so is output beyond the caps of the request.
 	Call(ctx context.Context, env Env, r Request, emit func(Event)) (Result, error)
 }
 
@@ -51,10 +53,12 @@ type Checker interface {
 	Check() error
 }
 
-// Definition is what a tool says about itself, whichever way it is made. Zero numbers mean the host's default.
+// Definition is what a tool says about itself, whichever way it is made. Zero numbers mean the host's
+// default.
 type Definition = Spec
 
-// The vocabulary of package shared/tool, under the names that authors need, so that a plugin imports the sdk alone.
+// The vocabulary of package shared/tool, under the names that authors need, so that a plugin imports
+// the sdk alone.
 type (
 	// Spec is what a tool says about itself.
 	Spec = tool.Spec

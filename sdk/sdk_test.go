@@ -36,7 +36,8 @@ func one(fn func(context.Context, *sdk.Call, input) (output, error)) sdk.Plugin 
 }
 
 func TestFuncSchemas(t *testing.T) {
-	b := sdktest.New(t, one(func(context.Context, *sdk.Call, input) (output, error) { return output{}, nil }), sdktest.Options{})
+	b := sdktest.New(t,
+		one(func(context.Context, *sdk.Call, input) (output, error) { return output{}, nil }), sdktest.Options{})
 	spec := b.Manifest().Tools[0]
 	for _, s := range []json.RawMessage{spec.InputSchema, spec.OutputSchema} {
 		if strings.Contains(string(s), "null") || !strings.Contains(string(s), `"additionalProperties":false`) {
@@ -103,10 +104,16 @@ func TestFuncErrors(t *testing.T) {
 		fn   func(ctx context.Context) error
 		want sdk.Kind
 	}{
-		{"an error of its own kind", func(context.Context) error { return sdk.Errorf(sdk.KindOutOfScope, "no") }, sdk.KindOutOfScope},
+		{"an error of its own kind",
+			func(context.Context) error { return sdk.Errorf(sdk.KindOutOfScope, "no") }, sdk.KindOutOfScope},
 		{"any other error", func(context.Context) error { return errors.New("refused") }, sdk.KindExecution},
-		{"the deadline", func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("dial: %w", ctx.Err()) }, sdk.KindTimeout},
-		{"a deadline of its own, not the call's", func(context.Context) error { return context.DeadlineExceeded }, sdk.KindExecution},
+		{"the deadline",
+			func(ctx context.Context) error {
+				<-ctx.Done()
+				return fmt.Errorf("dial: %w", ctx.Err())
+			}, sdk.KindTimeout},
+		{"a deadline of its own, not the call's",
+			func(context.Context) error { return context.DeadlineExceeded }, sdk.KindExecution},
 		{"a panic", func(context.Context) error { panic("oh") }, sdk.KindUnknown},
 	} {
 		b := sdktest.New(t, one(func(ctx context.Context, call *sdk.Call, _ input) (output, error) {
@@ -119,7 +126,11 @@ func TestFuncErrors(t *testing.T) {
 		if c.want != sdk.KindUnknown && !strings.Contains(string(res.Data), "partial") {
 			t.Errorf("%s: data = %s, want what the function returned", c.name, res.Data)
 		}
-		if timedOut := c.want == sdk.KindTimeout; res.TimedOut != timedOut || timedOut && res.ReturnCode != sdk.ReturnCodeTimeout {
+		code := 1
+		if c.want == sdk.KindTimeout {
+			code = sdk.ReturnCodeTimeout
+		}
+		if c.want != sdk.KindUnknown && (res.TimedOut != (c.want == sdk.KindTimeout) || res.ReturnCode != code) {
 			t.Errorf("%s: timed out %t, returncode %d", c.name, res.TimedOut, res.ReturnCode)
 		}
 		if e := sdk.AsError(err); e.Tool != "One" {

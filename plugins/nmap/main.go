@@ -1,5 +1,5 @@
-// Command nmap is a Gatehouse plugin that offers NmapTool: host discovery, port scans, service and version detection
-// on private networks, by nmap(1).
+// Command nmap is a Gatehouse plugin that offers NmapTool: host discovery, port scans, service and
+// version detection on private networks, by nmap(1).
 //
 // A host starts it; run by hand it says what it is.
 package main

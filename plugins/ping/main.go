@@ -1,4 +1,5 @@
-// Command ping is a Gatehouse plugin that offers PingTool: ICMP echo requests to one host, by ping(8) of iputils.
+// Command ping is a Gatehouse plugin that offers PingTool: ICMP echo requests to one host, by ping(8)
+// of iputils.
 //
 // A host starts it; run by hand it says what it is.
 package main

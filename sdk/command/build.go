@@ -29,7 +29,8 @@ func (t *Tool) build() (err error) {
 		}
 	}()
 	if d.Program.Name == "" || strings.ContainsAny(d.Program.Name, "/ ") {
-		return fmt.Errorf("program %q: name a program as it lies in one of %s", d.Program.Name, strings.Join(searchPath, ":"))
+		return fmt.Errorf("program %q: name a program as it lies in one of %s", d.Program.Name,
+			strings.Join(searchPath, ":"))
 	}
 	if (d.Output == nil) != (d.Open == nil) {
 		return errors.New("Output and Open belong together: one is set and the other is not")

@@ -1,6 +1,7 @@
-// Package command makes a tool of a command-line program, safely and by declaration. What a caller writes never reaches
-// the program: it is read by the tool's own table of flags into a typed request, a [Job], and argv is written anew from
-// that. Whatever the table does not know is refused. Text is split once and never joined again; no shell is involved.
+// Package command makes a tool of a command-line program, safely and by declaration. What a caller
+// writes never reaches the program: it is read by the tool's own table of flags into a typed request, a
+// [Job], and argv is written anew from that. Whatever the table does not know is refused. Text is split
+// once and never joined again; no shell is involved.
 //
 //	var Tool = command.New(command.Definition{
 //		Definition: sdk.Definition{Name: "PingTool", Description: "...", DefaultTimeout: 30 * time.Second},
@@ -13,9 +14,9 @@
 //		Fixed: []string{"-n"},
 //	})
 //
-// A [Definition] is the whole declaration, a [Flag] one entry of the table, a [Grammar] the form of a flag's value. The
-// program runs in the plugin's sandbox; its output flows to the caller as it comes, and through a [Reader] of the
-// author's that makes the parsed result of it.
+// A [Definition] is the whole declaration, a [Flag] one entry of the table, a [Grammar] the form of a
+// flag's value. The program runs in the plugin's sandbox; its output flows to the caller as it comes,
+// and through a [Reader] of the author's that makes the parsed result of it.
 package command
 
 import (
@@ -42,12 +43,12 @@ const (
 	argTemplate = "template"
 )
 
-// defaultBytes is what extra_args may consist of besides blanks: nothing that any shell, or any reader of a command
-// line, takes for more than itself.
+// defaultBytes is what extra_args may consist of besides blanks: nothing that any shell, or any reader
+// of a command line, takes for more than itself.
 const defaultBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789,.:=_/-"
 
-// Definition declares a tool that runs a program. Program and Flags are required, and of the embedded definition Name
-// and Description; schemas, Facts, Targets and Intrusive are filled in from the rest.
+// Definition declares a tool that runs a program. Program and Flags are required, and of the embedded
+// definition Name and Description; schemas, Facts, Targets and Intrusive are filled in from the rest.
 type Definition struct {
 	sdk.Definition
 
@@ -65,18 +66,20 @@ type Definition struct {
 	Fixed []string
 	// Defaults may add options that the caller left out; nil: none.
 	Defaults func(*Job)
-	// Validate holds the whole request to rules that no single flag can know. An error that is no *sdk.Error is a
-	// validation_error. nil: none.
+	// Validate holds the whole request to rules that no single flag can know. An error that is no
+	// *sdk.Error is a validation_error. nil: none.
 	Validate func(*Job) error
 	// Argv writes the options, between Fixed and the target; nil: [Job.Args].
 	Argv func(*Job) []string
 
 	// Output is a value of the type that Reader.Data returns; its JSON Schema is the tool's. nil: no data.
 	Output any
-	// Open makes the reader of one run; nil: nothing is parsed. progress may be called from any of its functions.
+	// Open makes the reader of one run; nil: nothing is parsed. progress may be called from any of its
+	// functions.
 	Open func(j *Job, progress func(sdk.Progress)) Reader
 
-	// FileCapabilities lets the program gain rights that its file carries (setcap, set-user-ID). Otherwise it cannot.
+	// FileCapabilities lets the program gain rights that its file carries (setcap, set-user-ID).
+	// Otherwise it cannot.
 	FileCapabilities bool
 }
 

@@ -75,7 +75,9 @@ func TestReaderFailures(t *testing.T) {
 		{"the report cannot be read",
 			command.Reader{Report: func(io.Reader) error { return errors.New("bad XML") }}, "", "bad XML", false},
 		{"the data cannot be made",
-			command.Reader{Data: func(sandbox.Outcome) (any, error) { return nil, errors.New("no idea") }}, "", "no idea", false},
+			command.Reader{Data: func(sandbox.Outcome) (any, error) {
+				return nil, errors.New("no idea")
+			}}, "", "no idea", false},
 		{"the data says that the run failed",
 			command.Reader{Data: func(sandbox.Outcome) (any, error) {
 				return data{Text: "x"}, sdk.Errorf(sdk.KindExecution, "nothing done")
@@ -85,7 +87,8 @@ func TestReaderFailures(t *testing.T) {
 				return data{Text: strings.Repeat("x", 4<<20)}, nil
 			}}, "", "at most", false},
 	} {
-		res, err := sdktest.New(t, shell("echo out", parsed(c.reader)), sdktest.Options{}).Call(t.Context(), "Sh", `{}`)
+		res, err := sdktest.New(t, shell("echo out", parsed(c.reader)), sdktest.Options{}).Call(t.Context(),
+			"Sh", `{}`)
 		meta, _ := res.Metadata["parse_error"].(string)
 		if sdk.KindOf(err) != c.wantKind || !strings.Contains(meta, c.wantMeta) || (res.Data != nil) != c.wantData {
 			t.Errorf("%s: Call() = data %t, parse_error %q, %v", c.name, res.Data != nil, meta, err)
@@ -131,7 +134,8 @@ func TestEndings(t *testing.T) {
 	})
 	t.Run("output beyond the caps is parsed all the same", func(t *testing.T) {
 		seen := 0
-		p := shell("printf '%01000d' 0; printf %010d 0 >&2", parsed(command.Reader{Stdout: func(p []byte) { seen += len(p) }}))
+		p := shell("printf '%01000d' 0; printf %010d 0 >&2",
+			parsed(command.Reader{Stdout: func(p []byte) { seen += len(p) }}))
 		res, err := sdktest.New(t, p, sdktest.Options{MaxStdout: 10, MaxStderr: 10}).Call(t.Context(), "Sh", `{}`)
 		if err != nil || len(res.Stdout) != 10 || !res.TruncatedStdout || res.TruncatedStderr || seen != 1000 {
 			t.Errorf("Call() = %d bytes, truncated %t and %t, parsed %d, %v", len(res.Stdout), res.TruncatedStdout,
@@ -146,7 +150,8 @@ func TestMissingProgram(t *testing.T) {
 	})
 	b := sdktest.New(t, p, sdktest.Options{})
 	_, err := b.Call(t.Context(), "Sh", `{}`)
-	if sdk.KindOf(err) != sdk.KindNotFound || !strings.Contains(sdk.AsError(err).Suggestion, "apt-get install it") {
+	if sdk.KindOf(err) != sdk.KindNotFound || !strings.Contains(sdk.AsError(err).Suggestion,
+		"apt-get install it") {
 		t.Errorf("Call() = %v, want %s and what to install", err, sdk.KindNotFound)
 	}
 	plan := b.Plan("Sh", `{}`)
@@ -176,7 +181,8 @@ func TestUnpinnedTargetIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.Call(context.Background(), sdk.Request{Tool: "Sh", Arguments: json.RawMessage(`{"target": "localhost"}`)}, nil)
+	_, err = h.Call(context.Background(),
+		sdk.Request{Tool: "Sh", Arguments: json.RawMessage(`{"target": "localhost"}`)}, nil)
 	if sdk.KindOf(err) != sdk.KindValidation {
 		t.Errorf("Call() = %v, want a %s", err, sdk.KindValidation)
 	}

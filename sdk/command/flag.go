@@ -16,18 +16,20 @@ const (
 	Attached                     // with nothing between: -T4
 )
 
-// Flag is one entry of the table: a flag that callers may write, or one that they may not and should be told why.
+// Flag is one entry of the table: a flag that callers may write, or one that they may not and should be
+// told why.
 type Flag struct {
-	// Name is the exact spelling, and that of argv; abbreviations are not taken. Aliases are other spellings of it.
+	// Name is the exact spelling, and that of argv; abbreviations are not taken. Aliases are other
+	// spellings of it.
 	Name    string
 	Aliases []string
 
-	// Value is the form of the flag's value; zero: it takes none. Optional lets it be left out; only an attached value
-	// can be optional.
+	// Value is the form of the flag's value; zero: it takes none. Optional lets it be left out; only an
+	// attached value can be optional.
 	Value    Grammar
 	Optional bool
-	// Write says how the value may be written. Zero: --name value and --name=value, or for one letter -n value and
-	// -nvalue. In argv the value is a word of its own wherever Next is allowed.
+	// Write says how the value may be written. Zero: --name value and --name=value, or for one letter
+	// -n value and -nvalue. In argv the value is a word of its own wherever Next is allowed.
 	Write Writing
 
 	Gated   string // why it needs allow_intrusive; empty: it does not
@@ -119,7 +121,8 @@ func newTable(flags []Flag, joined []string) (table, error) {
 	return t, nil
 }
 
-// letters reads a word such as -sSV as -sS and -sV, if each of them is a flag without a value that is not refused.
+// letters reads a word such as -sSV as -sS and -sV, if each of them is a flag without a value that is
+// not refused.
 func (t *table) letters(word string) []*Flag {
 	for _, prefix := range t.joined {
 		rest, ok := strings.CutPrefix(word, prefix)
@@ -150,7 +153,8 @@ func (t *table) attached(word string) (*Flag, string) {
 	return nil, ""
 }
 
-// near finds the spelling that the writer of an unknown flag may have meant: one that it begins, or is begun by.
+// near finds the spelling that the writer of an unknown flag may have meant: one that it begins, or is
+// begun by.
 func (t *table) near(word string) string {
 	bare := "--" + strings.TrimLeft(word, "-")
 	for _, f := range t.flags {

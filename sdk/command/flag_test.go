@@ -24,7 +24,8 @@ func table(d *command.Definition) {
 		{Name: "--factor", Value: command.Decimal(0.1, 5)},
 		{Name: "--except", Value: command.Addresses(2)},
 		{Name: "--bits", Value: command.Hex(4)},
-		{Name: "--even", Value: command.Int(0, 8).Where("even", func(v command.Value) bool { return v.Int%2 == 0 })},
+		{Name: "--even",
+			Value: command.Int(0, 8).Where("even", func(v command.Value) bool { return v.Int%2 == 0 })},
 		{Name: "--danger", Gated: "it is dangerous"},
 		{Name: "--needy", Requires: []string{"-sA"}},
 		{Name: "--loner", Conflicts: []string{"-sA"}},
@@ -84,17 +85,21 @@ func TestRefusals(t *testing.T) {
 		{"--count=", invalid, "--count"}, {"--count 11", invalid, "range"}, {"--count 01", invalid, "leading"},
 		{"--count +1", invalid, "not allowed"}, {"--count 1e1", invalid, "digits"},
 		{"--wait 0", invalid, "above zero"}, {"--wait 1d", invalid, "unit"}, {"--wait 61m", invalid, "range"},
-		{"--factor .5", invalid, "digits"}, {"--factor 1.", invalid, "decimals"}, {"--factor 1.2345", invalid, "decimals"},
+		{"--factor .5", invalid, "digits"}, {"--factor 1.", invalid, "decimals"}, {"--factor 1.2345", invalid,
+			"decimals"},
 		{"--factor 5.001", invalid, "range"}, {"--factor 1.+5", invalid, "not allowed"},
 		{"-p 0", invalid, "65535"}, {"-p 80,", invalid, "port"}, {"-p 9-8", invalid, "backwards"},
 		{"-p 1,2,3,4,5,6", invalid, "items"}, {"-p 1-2-3", invalid, "port"}, {"-p u:1", invalid, "port"},
-		{"--bits g", invalid, "hexadecimal"}, {"--bits 12345", invalid, "hexadecimal"}, {"--even 3", invalid, "even"},
+		{"--bits g", invalid, "hexadecimal"}, {"--bits 12345", invalid, "hexadecimal"}, {"--even 3", invalid,
+			"even"},
 		{"--except 8.8.8.8", outside, "8.8.8.8"}, {"--except 10.0.0.0/7", outside, "10.0.0.0/7"},
 		{"--except a.lab.internal", invalid, "no name"}, {"--except 10.0.0.1,10.0.0.2,10.0.0.3", invalid, "items"},
-		{"-o x", invalid, "files are the host's"}, {"-o=x", invalid, "files are the host's"}, {"-ox", invalid, "files are the host's"},
+		{"-o x", invalid, "files are the host's"}, {"-o=x", invalid, "files are the host's"}, {"-ox", invalid,
+			"files are the host's"},
 		{"--needy", invalid, "needs -sA"}, {"--loner -sA", invalid, "cannot stand together"},
 		{"-sA\t-n", invalid, "not allowed"}, {"-sA\n", invalid, "not allowed"}, {"-sA;", invalid, "not allowed"},
-		{"-p ８０", invalid, "not allowed"}, {"-sA\u00a0", invalid, "not allowed"}, {"\x00", invalid, "not allowed"},
+		{"-p ８０", invalid, "not allowed"}, {"-sA\u00a0", invalid, "not allowed"},
+		{"\x00", invalid, "not allowed"},
 		{strings.Repeat("-n ", 1000), invalid, "bytes"},
 		{"--danger", sdk.KindIntrusiveDenied, "dangerous"}, {"--rate 11", sdk.KindIntrusiveDenied, "too fast"},
 		{"--danger --nonsense", invalid, "unknown"}, {"--danger --loner -sA", invalid, "cannot stand together"},
@@ -116,13 +121,15 @@ func TestRefusals(t *testing.T) {
 func TestIntrusiveIsAllowedWhereItIsOn(t *testing.T) {
 	b := sdktest.New(t, shell("", table), sdktest.Options{AllowIntrusive: true})
 	p := b.Plan("Sh", `{"extra_args": "--danger --rate 100"}`)
-	if p.Verdict != sdk.Accept || len(p.Tokens) != 2 || !strings.Contains(p.Tokens[0].Why, "allow_intrusive is on") {
+	if p.Verdict != sdk.Accept || len(p.Tokens) != 2 || !strings.Contains(p.Tokens[0].Why,
+		"allow_intrusive is on") {
 		t.Errorf("Plan() = %s, tokens %+v", p.Verdict, p.Tokens)
 	}
 }
 
 func TestEveryTokenHasItsVerdict(t *testing.T) {
-	p := sdktest.New(t, shell("", table), sdktest.Options{}).Plan("Sh", `{"extra_args": "--count 3 --danger -x -sA"}`)
+	p := sdktest.New(t, shell("", table), sdktest.Options{}).Plan("Sh",
+		`{"extra_args": "--count 3 --danger -x -sA"}`)
 	var got []string
 	for _, tok := range p.Tokens {
 		got = append(got, tok.Text+": "+string(tok.Verdict))
@@ -162,8 +169,10 @@ func TestDeclarationMistakes(t *testing.T) {
 			d.Flags = []command.Flag{{Name: "-a"}, {Name: "-b", Aliases: []string{"-a"}}}
 		}, "twice"},
 		{"a flag without hyphen", func(d *command.Definition) { d.Flags = []command.Flag{{Name: "a"}} }, "hyphen"},
-		{"a conflict with nobody", func(d *command.Definition) { d.Flags = []command.Flag{{Name: "-a", Conflicts: []string{"-b"}}} }, "-b"},
-		{"a template that is refused", func(d *command.Definition) { d.Templates = []command.Template{{Name: "x", Flags: "-z"}} }, "-z"},
+		{"a conflict with nobody",
+			func(d *command.Definition) { d.Flags = []command.Flag{{Name: "-a", Conflicts: []string{"-b"}}} }, "-b"},
+		{"a template that is refused",
+			func(d *command.Definition) { d.Templates = []command.Template{{Name: "x", Flags: "-z"}} }, "-z"},
 		{"output without reader", func(d *command.Definition) { d.Output = data{} }, "Open"},
 		{"an argument of the host's", func(d *command.Definition) {
 			d.Input = []command.Property{{Name: "timeout_sec", Schema: []byte(`{}`)}}
@@ -180,7 +189,8 @@ func TestDeclarationMistakes(t *testing.T) {
 
 func TestFurtherInput(t *testing.T) {
 	p := shell("true", func(d *command.Definition) {
-		d.Input = []command.Property{{Name: "size", Schema: []byte(`{"type": "integer", "minimum": 1}`), Required: true}}
+		d.Input = []command.Property{{Name: "size", Schema: []byte(`{"type": "integer", "minimum": 1}`),
+			Required: true}}
 		d.Argv = func(j *command.Job) []string {
 			var n int
 			if ok, err := j.Input("size", &n); !ok || err != nil || n != 7 {

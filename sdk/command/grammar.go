@@ -13,8 +13,9 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/scope"
 )
 
-// Grammar is the form of a flag's value. Grammars read ASCII by hand, because what programs and libraries take for a
-// number (hexadecimal, exponents, other scripts' digits, blanks) is more than anybody means.
+// Grammar is the form of a flag's value. Grammars read ASCII by hand, because what programs and
+// libraries take for a number (hexadecimal, exponents, other scripts' digits, blanks) is more than
+// anybody means.
 type Grammar struct {
 	Want string // what is allowed, for people: "a whole number from 0 to 10"
 	// Read understands a value, or says what is wrong with it; it must not be looser than Want.
@@ -71,9 +72,9 @@ func Int(lo, hi int64) Grammar {
 	}
 }
 
-// number reads digits; nine of them are enough for whatever a flag counts.
+// number reads digits; 18 of them fit into an int64.
 func number(text string) (int64, error) {
-	if text == "" || len(text) > 9 || len(text) > 1 && text[0] == '0' {
+	if text == "" || len(text) > 18 || len(text) > 1 && text[0] == '0' {
 		return 0, errors.New("not a whole number in plain digits, without leading zeros")
 	}
 	for i := range len(text) {

@@ -89,8 +89,8 @@ func (j *Job) Note(format string, args ...any) {
 	j.notes = append(j.notes, fmt.Sprintf(format, args...))
 }
 
-// Default adds a flag, written as in extra_args ("--top-ports", "1000"), unless the caller gave it or another of its
-// group. It panics when the table does not take it: that is the author's mistake.
+// Default adds a flag, written as in extra_args ("--top-ports", "1000"), unless the caller gave it or
+// another of its group. It panics when the table does not take it: that is the author's mistake.
 func (j *Job) Default(words ...string) {
 	p := parser{table: &j.tool.table, policy: j.Policy}
 	if p.parse(words); p.rejected != nil {
@@ -114,15 +114,15 @@ func (j *Job) clash(o Option) *Option {
 	return nil
 }
 
-// prepare makes the arguments of the program (argv[1:]) out of a request, for Plan and for Call alike. The job is there
-// even when the request is refused, with what was understood.
+// prepare makes the arguments of the program (argv[1:]) out of a request, for Plan and for Call alike.
+// The job is there even when the request is refused, with what was understood.
 //
 //	arguments   fit the schema; the target is the pinned one
 //	read        template and extra_args by the table, into options
 //	conflicts   between options
 //	Defaults    the author's
 //	Validate    the author's
-//	gate        a gated option needs allow_intrusive; last, so that a request that is wrong anyway is called wrong
+//	gate        a gated option needs allow_intrusive; last: what is wrong anyway is called wrong
 //	argv        Fixed, options, "--", target
 func (t *Tool) prepare(policy sdk.Policy, r sdk.Request) (*Job, []string, error) {
 	j := &Job{tool: t, Policy: policy}
@@ -157,9 +157,11 @@ func (j *Job) arguments(r sdk.Request) error {
 		return sdk.Errorf(sdk.KindValidation, "the target was not pinned to an address").
 			Suggest("call the tool through a host, which holds targets to the scope and resolves them")
 	}
-	// A network of one address is still written as a network, and no program that wants a host takes it as such.
+	// A network of one address is still written as a network, and no program that wants a host takes it
+	// as such.
 	if j.tool.def.Target == OneHost && (!j.Target.Prefix.IsSingleIP() || strings.Contains(j.Target.Label, "/")) {
-		return sdk.Errorf(sdk.KindValidation, "%s is a network; %s takes one host", j.Target.Label, j.tool.def.Name).
+		return sdk.Errorf(sdk.KindValidation, "%s is a network; %s takes one host", j.Target.Label,
+			j.tool.def.Name).
 			Suggest("name one address of it, without a prefix length")
 	}
 	return nil
@@ -249,8 +251,8 @@ func (j *Job) gate() error {
 	return j.gated
 }
 
-// argv writes the arguments. Exactly one positional argument can come of it: the pinned literal, behind "--", so that
-// not even a literal with a leading hyphen, were there one, could be taken for an option.
+// argv writes the arguments. Exactly one positional argument can come of it: the pinned literal, behind
+// "--", so that not even a literal with a leading hyphen, were there one, could be taken for an option.
 func (t *Tool) argv(j *Job) []string {
 	args := slices.Clone(t.def.Fixed)
 	if t.def.Argv != nil {

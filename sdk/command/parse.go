@@ -76,7 +76,7 @@ func (p *parser) word() {
 	case f.Refused != "":
 		p.reject(word, sdk.Errorf(sdk.KindValidation, "%s is not allowed: %s", f.Name, f.Refused).
 			Suggest("leave it out"))
-	case equals && f.forms()&Equals == 0 || equals && f.Value.Read == nil:
+	case equals && (len(name) == 2 || f.forms()&Equals == 0 || f.Value.Read == nil):
 		p.reject(word, sdk.Errorf(sdk.KindValidation, "%s cannot be written with an equals sign", name).
 			Suggest("write %s", f.usage()))
 	case equals || value != "":
@@ -161,9 +161,11 @@ func badValue(f *Flag, value string, err error) *sdk.Error {
 		return own
 	}
 	if f.Value.Want == "" {
-		return sdk.Errorf(sdk.KindValidation, "%s takes no value, has %q", f.Name, value).Suggest("write %s", f.Name)
+		return sdk.Errorf(sdk.KindValidation, "%s takes no value, has %q", f.Name, value).Suggest("write %s",
+			f.Name)
 	}
-	return sdk.Errorf(sdk.KindValidation, "%s: %q: %w", f.Name, value, err).Suggest("allowed is %s", f.Value.Want)
+	return sdk.Errorf(sdk.KindValidation, "%s: %q: %w", f.Name, value, err).Suggest("allowed is %s",
+		f.Value.Want)
 }
 
 func twice(f, have *Flag) *sdk.Error {

@@ -12,10 +12,12 @@ import (
 
 const maxPort = 65535
 
-// Ports is a list of ports and ranges, 1..65535, each perhaps with one of some prefixes such as "U:"; or "-", all ports.
-// It has at most most items, or fewer if the policy's MaxPortRanges says so. Value.Int counts the ports.
+// Ports is a list of ports and ranges, 1..65535, each perhaps with one of some prefixes such as "U:";
+// or "-", all ports. It has at most most items, or fewer if the policy's MaxPortRanges says so.
+// Value.Int counts the ports.
 func Ports(most int, prefixes ...string) Grammar {
-	want := fmt.Sprintf("up to %d ports or ranges from 1 to %d separated by commas, such as 22,80,8000-8100", most, maxPort)
+	want := fmt.Sprintf("up to %d ports or ranges from 1 to %d separated by commas, such as 22,80,8000-8100",
+		most, maxPort)
 	if len(prefixes) > 0 {
 		want += ", each perhaps behind " + strings.Join(prefixes, " or ")
 	}

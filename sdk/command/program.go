@@ -23,12 +23,14 @@ type Program struct {
 	Install     string   // what a person types to get it
 }
 
-// searchPath is where programs are looked for, and nowhere else: the environment of whoever started the host has no say.
+// searchPath is where programs are looked for, and nowhere else: the environment of whoever started the
+// host has no say.
 var searchPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
 const versionTimeout = 5 * time.Second
 
-// locator finds a program once, and knows its version once it was asked. A program that was missing is looked for again.
+// locator finds a program once, and knows its version once it was asked. A program that was missing is
+// looked for again.
 type locator struct {
 	program Program
 
@@ -82,7 +84,8 @@ func (l *locator) ready(ctx context.Context, env sdk.Env, d Definition) (string,
 		return "", err
 	}
 	if older(have, l.program.MinVersion) {
-		return "", sdk.Errorf(sdk.KindNotFound, "%s %s is too old; %s needs %s", path, have, d.Name, l.program.MinVersion).
+		return "", sdk.Errorf(sdk.KindNotFound, "%s %s is too old; %s needs %s", path, have, d.Name,
+			l.program.MinVersion).
 			Suggest("install a newer one: %s", l.program.Install)
 	}
 	return path, nil
@@ -142,7 +145,8 @@ func (l *locator) startError(err error) error {
 // findVersion returns the first dotted number, or the first number, of what a program printed.
 func findVersion(text string) string {
 	first := ""
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r != '.' && (r < '0' || r > '9') }) {
+	for _, word := range strings.FieldsFunc(text,
+		func(r rune) bool { return r != '.' && (r < '0' || r > '9') }) {
 		word = strings.Trim(word, ".")
 		if strings.Contains(word, ".") {
 			return word

@@ -134,7 +134,8 @@ func (t *Tool) failure(ctx context.Context, res *sdk.Result, out sandbox.Outcome
 	switch {
 	case out.TimedOut, out.Cancelled && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		res.TimedOut, res.ReturnCode = true, sdk.ReturnCodeTimeout
-		return sdk.Errorf(sdk.KindTimeout, "%s was ended at its deadline, after %.1f s", name, out.Elapsed.Seconds()).
+		return sdk.Errorf(sdk.KindTimeout, "%s was ended at its deadline, after %.1f s", name,
+			out.Elapsed.Seconds()).
 			Suggest("what came by then is in the result; ask for less at a time, or for a longer timeout_sec")
 	case out.Cancelled:
 		return sdk.Errorf(sdk.KindCancelled, "%s was ended because the call was cancelled", name)

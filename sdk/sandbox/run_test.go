@@ -105,11 +105,21 @@ func TestNoProgramRunsWithoutItsLimits(t *testing.T) {
 		"a file that is not executable": {
 			func(c *sandbox.Command) { c.Path = "/etc/passwd" }, "exec", fs.ErrPermission,
 		},
-		"a relative path":   {func(c *sandbox.Command) { c.Path = "true" }, "check the command", nil},
-		"a NUL in argv":     {func(c *sandbox.Command) { c.Args[1] += "\x00" }, "encode the job", syscall.EINVAL},
-		"too long an argv":  {func(c *sandbox.Command) { c.Args[1] = strings.Repeat("a", 1<<18) }, "encode the job", syscall.E2BIG},
-		"too many words":    {func(c *sandbox.Command) { c.Args = make([]string, 5000) }, "encode the job", syscall.E2BIG},
-		"too little memory": {func(c *sandbox.Command) { c.Limits.AddressSpace = 4096 }, "", nil},
+		"a relative path": {
+			func(c *sandbox.Command) { c.Path = "true" }, "check the command", nil,
+		},
+		"a NUL in argv": {
+			func(c *sandbox.Command) { c.Args[1] += "\x00" }, "encode the job", syscall.EINVAL,
+		},
+		"too long an argv": {
+			func(c *sandbox.Command) { c.Args[1] = strings.Repeat("a", 1<<18) }, "encode the job", syscall.E2BIG,
+		},
+		"too many words": {
+			func(c *sandbox.Command) { c.Args = make([]string, 5000) }, "encode the job", syscall.E2BIG,
+		},
+		"too little memory": {
+			func(c *sandbox.Command) { c.Limits.AddressSpace = 4096 }, "", nil,
+		},
 	} {
 		c := tool(t, "grow", witness)
 		row.change(&c)

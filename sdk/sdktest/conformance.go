@@ -18,12 +18,12 @@ const patience = 20 * time.Second
 type Sample struct {
 	Tool  string
 	Quick string // arguments of a call that succeeds within seconds, on loopback; empty: none is made
-	Slow  string // arguments of a call that runs for half a minute at least unless it is ended; empty: none is made
+	Slow  string // arguments of a call that runs for half a minute unless it is ended; empty: none is made
 }
 
-// Conformance runs what every plugin must pass: the manifest is valid and its schemas compile, bad arguments are
-// refused as validation_error by Plan and Call alike, a call ends when it is cancelled or its deadline passes, results
-// fit their schema, and no event comes after a call has returned.
+// Conformance runs what every plugin must pass: the manifest is valid and its schemas compile, bad
+// arguments are refused as validation_error by Plan and Call alike, a call ends when it is cancelled or
+// its deadline passes, results fit their schema, and no event comes after a call has returned.
 func Conformance(t *testing.T, p sdk.Plugin, samples ...Sample) {
 	t.Run("manifest", func(t *testing.T) { manifest(t, New(t, p, Options{})) })
 	t.Run("unknown tool", func(t *testing.T) {
@@ -71,7 +71,8 @@ func (s Sample) run(t *testing.T, p sdk.Plugin) {
 func (s Sample) refuses(t *testing.T, p sdk.Plugin) {
 	b := New(t, p, Options{})
 	for _, args := range []string{
-		`[]`, `null`, `"x"`, `{`, `{"no_such_argument": 1}`, `{"target": 7}`, `{"target": {"a": []}}`, `{"target": null}`,
+		`[]`, `null`, `"x"`, `{`, `{"no_such_argument": 1}`,
+		`{"target": 7}`, `{"target": {"a": []}}`, `{"target": null}`,
 	} {
 		r := sdk.Request{Tool: s.Tool, Arguments: json.RawMessage(args)}
 		if _, err := b.Handler().Call(t.Context(), r, nil); sdk.KindOf(err) != sdk.KindValidation {
@@ -134,7 +135,8 @@ func (s Sample) timesOut(t *testing.T, p sdk.Plugin) {
 
 func (s Sample) closed(t *testing.T, p sdk.Plugin) {
 	b := New(t, p, Options{})
-	defer time.AfterFunc(time.Second, func() { _ = b.Handler().Close() }).Stop() // its error comes again at the end
+	defer time.AfterFunc(time.Second,
+		func() { _ = b.Handler().Close() }).Stop() // its error comes again at the end
 	if err := s.ends(t.Context(), t, b); sdk.KindOf(err) != sdk.KindCancelled {
 		t.Errorf("Call, plugin ended = %v, want a %s", err, sdk.KindCancelled)
 	}

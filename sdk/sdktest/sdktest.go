@@ -1,13 +1,14 @@
-// Package sdktest runs a plugin in a test, in the test's own process and without a host. It does what a host would:
-// holds targets to a scope and pins them, assembles the output, checks the parsed result against the tool's schema.
+// Package sdktest runs a plugin in a test, in the test's own process and without a host. It does what a
+// host would: holds targets to a scope and pins them, assembles the output, checks the parsed result
+// against the tool's schema.
 //
 //	bench := sdktest.New(t, plugin, sdktest.Options{})
 //	res, err := bench.Call(ctx, "PingTool", `{"target": "127.0.0.1", "extra_args": "-c 1"}`)
 //
 // A [Bench] is one plugin under test; [Conformance] is what every plugin must pass.
 //
-// A plugin whose tools run programs starts its own executable again to sandbox them. In a test that is the test binary,
-// and it works, because package sdk/sandbox sees to it before any test runs.
+// A plugin whose tools run programs starts its own executable again to sandbox them. In a test that is
+// the test binary, and it works, because package sdk/sandbox sees to it before any test runs.
 package sdktest
 
 import (
@@ -27,13 +28,14 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// Options are what the host of the test is like. The zero Options are a fresh Gatehouse: private networks and loopback,
-// nothing intrusive, no names.
+// Options are what the host of the test is like. The zero Options are a fresh Gatehouse: private
+// networks and loopback, nothing intrusive, no names.
 type Options struct {
 	AllowIntrusive bool
 	// Networks are in scope; nil: RFC 1918 and loopback.
 	Networks []netip.Prefix
-	// Hosts answers for names: lower-case name -> addresses. Other names are not found; no resolver is ever asked.
+	// Hosts answers for names: lower-case name -> addresses. Other names are not found; no resolver is
+	// ever asked.
 	Hosts map[string][]string
 	// Config is the plugin's own section of the configuration.
 	Config json.RawMessage
@@ -75,7 +77,8 @@ func New(t testing.TB, p sdk.Plugin, o Options) *Bench {
 	return b
 }
 
-// Configure hands a policy to the plugin, as a host does at a reload. Networks and suffixes are those of the bench.
+// Configure hands a policy to the plugin, as a host does at a reload. Networks and suffixes are those
+// of the bench.
 func (b *Bench) Configure(p sdk.Policy) {
 	b.t.Helper()
 	p.Networks, p.Suffixes = b.scope.Networks, b.scope.Suffixes
@@ -90,8 +93,8 @@ func (b *Bench) Manifest() sdk.Manifest { return b.manifest }
 // Handler is the plugin itself, for what the bench does not offer.
 func (b *Bench) Handler() *sdk.Handler { return b.handler }
 
-// Plan says what a call would do. arguments is a JSON object, or a value that marshals to one. A target out of scope
-// is refused as a host refuses it.
+// Plan says what a call would do. arguments is a JSON object, or a value that marshals to one. A target
+// out of scope is refused as a host refuses it.
 func (b *Bench) Plan(name string, arguments any) sdk.Plan {
 	b.t.Helper()
 	r, err := b.request(name, arguments)
@@ -105,7 +108,8 @@ func (b *Bench) Plan(name string, arguments any) sdk.Plan {
 	return p
 }
 
-// Call runs a tool. The result has its output assembled; data that does not fit the output schema fails the test.
+// Call runs a tool. The result has its output assembled; data that does not fit the output schema fails
+// the test.
 func (b *Bench) Call(ctx context.Context, name string, arguments any) (sdk.Result, error) {
 	b.t.Helper()
 	r, err := b.request(name, arguments)

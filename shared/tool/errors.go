@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -101,6 +102,7 @@ func (e *Error) With(key string, value any) *Error {
 // might still write to it.
 func (e *Error) About(tool, target string) *Error {
 	c := *e
+	c.Metadata = maps.Clone(e.Metadata)
 	if c.Tool == "" {
 		c.Tool = tool
 	}

@@ -101,4 +101,6 @@ func (s *service) GRPCClient(done context.Context, _ *goplugin.GRPCBroker, conn 
 }
 
 // Register puts a handler on a gRPC server. Serve does it; tests may do it on a server of their own.
-func Register(g grpc.ServiceRegistrar, h tool.Handler) { toolpb.RegisterPluginServer(g, &server{handler: h}) }
+func Register(g grpc.ServiceRegistrar, h tool.Handler) {
+	toolpb.RegisterPluginServer(g, &server{handler: h})
+}

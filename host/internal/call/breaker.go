@@ -2,7 +2,9 @@ package call
 
 import (
 	"context"
+	"errors"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -24,8 +26,7 @@ func (r *Router) breaker(inner next) next {
 
 // outcomeOf says what an error tells about the tool. Refusals and cancelled calls tell nothing: they
 // neither open a breaker nor, as a success would, clear its count or close it. The same goes for a run that
-// had less than its usual time, and for a plugin that is only not up at the moment: the host, which knows
-// when it will be, has set RetryAfter then.
+// had less than its usual time, and for a plugin that is only not up at the moment.
 func outcomeOf(err error, short bool) error {
 	if err == nil {
 		return nil
@@ -39,7 +40,7 @@ func outcomeOf(err error, short bool) error {
 			return errFailed
 		}
 	case tool.KindUnavailable:
-		if e.RetryAfter == 0 {
+		if !errors.Is(err, catalog.ErrNotRunning) {
 			return errFailed
 		}
 	}

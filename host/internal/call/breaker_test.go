@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -37,7 +38,7 @@ func TestOnlyRealFailuresOpenTheBreaker(t *testing.T) {
 }
 
 func TestOnlyConsecutiveFailuresCount(t *testing.T) {
-	starting := &tool.Error{Kind: tool.KindUnavailable, RetryAfter: time.Second}
+	starting := tool.Errorf(tool.KindUnavailable, "starting: %w", catalog.ErrNotRunning)
 	for _, row := range []struct {
 		name  string
 		among error

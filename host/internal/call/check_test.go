@@ -2,6 +2,7 @@ package call
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -99,7 +100,7 @@ func TestCorrelationID(t *testing.T) {
 		want                      string
 		kind                      tool.Kind
 	}{
-		{name: "none stays none"},
+		{name: "where none is given the execution id stands in"},
 		{name: "the door's is taken", given: "door-1", want: "door-1"},
 		{name: "the argument's beats it", given: "door-1", args: `{"correlation_id":"arg:1"}`, want: "arg:1"},
 		{name: "a refused call keeps it", args: `{"correlation_id":"arg.1"}`, client: "nobody",
@@ -116,9 +117,9 @@ func TestCorrelationID(t *testing.T) {
 				req.Client = row.client
 			}
 			res, err := b.Call(t.Context(), req, nil)
-			kind, id := tool.KindOf(err), res.CorrelationID
-			if kind != row.kind || id != row.want || b.last(t).CorrelationID != row.want {
-				t.Errorf("correlation id %q, kind %q; want %q, %q", id, kind, row.want, row.kind)
+			kind, id, want := tool.KindOf(err), res.CorrelationID, cmp.Or(row.want, res.ExecutionID)
+			if kind != row.kind || id != want || b.last(t).CorrelationID != want {
+				t.Errorf("correlation id %q, kind %q; want %q, %q", id, kind, want, row.kind)
 			}
 		})
 	}

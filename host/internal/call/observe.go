@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,6 +89,7 @@ func (r *Router) begin(c *passage) {
 			Message: "the correlation id of the request must be 1 to 64 characters of [A-Za-z0-9._:-]",
 		})
 	}
+	c.req.CorrelationID = cmp.Or(c.req.CorrelationID, c.req.ID) // who gave none can still find the call
 }
 
 // complete is the error as the caller gets it: it names tool and target, and says what to do next.

@@ -8,6 +8,7 @@
 package catalog
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +16,10 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
+
+// ErrNotRunning is in the chain of a handler's error when the call never reached the plugin, because it has no process at the
+// moment. It says nothing about the tool.
+var ErrNotRunning = errors.New("the plugin is not running")
 
 // Settings are the numbers in force for one tool: the configuration's, else the tool's own, else the host's.
 type Settings struct {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -58,11 +59,16 @@ func compile(spec tool.Spec, s Settings) (*Entry, error) {
 	return &Entry{Spec: spec, Settings: s, Input: schema}, nil
 }
 
-// withHostArguments adds the host's arguments to an input schema, in place of any that the tool declared itself.
+// withHostArguments adds the host's arguments to an input schema, in place of those that the tool declared itself.
 func withHostArguments(raw json.RawMessage, s Settings) (json.RawMessage, error) {
 	var schema map[string]any
 	if err := json.Unmarshal(raw, &schema); err != nil {
 		return nil, fmt.Errorf("read: %w", err)
+	}
+	if required, _ := schema["required"].([]any); slices.Contains(required, any(TimeoutArgument)) ||
+		slices.Contains(required, any(CorrelationArgument)) {
+		return nil, fmt.Errorf("%s and %s are the host's arguments; a tool cannot require them, it never gets them",
+			TimeoutArgument, CorrelationArgument)
 	}
 	properties, _ := schema["properties"].(map[string]any)
 	if properties == nil {
@@ -78,10 +84,25 @@ func withHostArguments(raw json.RawMessage, s Settings) (json.RawMessage, error)
 		"description": "Your own id for this call; it comes back in the result and stands in the logs.",
 	}
 	schema["properties"] = properties
-	if _, said := schema["additionalProperties"]; !said {
-		schema["additionalProperties"] = false
-	}
+	closeSchema(schema)
 	return json.Marshal(schema)
+}
+
+// closeSchema refuses arguments that the schema does not name, unless it says itself what becomes of them. Properties may
+// also come from a subschema, which additionalProperties would not see.
+func closeSchema(schema map[string]any) {
+	for _, said := range []string{"additionalProperties", "unevaluatedProperties"} {
+		if _, ok := schema[said]; ok {
+			return
+		}
+	}
+	for _, composed := range []string{"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas"} {
+		if _, ok := schema[composed]; ok {
+			schema["unevaluatedProperties"] = false
+			return
+		}
+	}
+	schema["additionalProperties"] = false
 }
 
 // reportSchema is the JSON Schema of tool.Report with the tool's own data in its place.

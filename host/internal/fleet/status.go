@@ -132,16 +132,20 @@ func (m *member) tell() {
 
 // unavailableLocked says why there is no process to call, and when to come back.
 func (m *member) unavailableLocked() *tool.Error {
-	fail := func(format string, args ...any) *tool.Error {
-		return tool.Errorf(tool.KindUnavailable, "plugin "+m.name+" "+format, args...).With("plugin", m.name)
+	fail := func(what string) *tool.Error {
+		if m.err != nil && m.state != Starting {
+			what += " (" + m.err.Error() + ")"
+		}
+		return tool.Errorf(tool.KindUnavailable, "plugin %s %s: %w", m.name, what, catalog.ErrNotRunning).
+			With("plugin", m.name).With("plugin_state", string(m.state))
 	}
 	switch m.state {
 	case Backoff:
-		e := fail("failed and is about to be restarted: %w", m.err)
+		e := fail("failed and is about to be restarted")
 		e.RetryAfter = max(time.Until(m.retryAt), 0)
 		return e.Suggest("try again in %s", seconds(e.RetryAfter))
 	case Quarantined:
-		return fail("failed and is not restarted: %w", m.err).
+		return fail("failed and is not restarted").
 			Suggest("tell the operator; the plugin's state and the host's log say what is wrong with it")
 	case Stopped:
 		return fail("has been stopped with the host").Suggest("try again when the host is up")

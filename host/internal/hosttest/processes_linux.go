@@ -48,13 +48,17 @@ func AwaitNone(t testing.TB, dir string) {
 			t.Errorf("process %d of %s is alive %s after its owner ended", pid, dir, promised)
 		}
 	}
-	if left := Running(t, dir); len(left) > 0 {
+	left := Running(t, dir)
+	for _, pid := range left {
+		_ = unix.Kill(pid, unix.SIGKILL) // a failed test shall not leave it to the next
+	}
+	if len(left) > 0 {
 		t.Errorf("processes %v of %s are left", left, dir)
 	}
 }
 
-// Freeze stops a process as SIGSTOP does, and returns when the last of its threads stands still: until then it might
-// answer.
+// Freeze stops a process as SIGSTOP does, and returns when the last of its threads stands still: until then
+// it might answer.
 func Freeze(t testing.TB, pid int) {
 	t.Helper()
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {

@@ -366,6 +366,11 @@ func TestNothingLeaks(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Fatalf("Close() = %v", err)
 		}
+		if _, err := proc.Start(t.Context(), proc.Config{
+			Path: hosttest.Install(t, dir, "wrong-version"), RuntimeDir: hosttest.RuntimeDir(t),
+		}); err == nil {
+			t.Fatal("Start(wrong-version) = nil")
+		}
 	}
 	cycle() // what is made once and stays
 	goroutines, fds := runtime.NumGoroutine(), countFDs(t)

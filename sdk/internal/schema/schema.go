@@ -1,5 +1,6 @@
-// Package schema derives JSON Schemas from Go types and holds JSON values to them, with errors that name the place. It
-// is a thin layer over google/jsonschema-go, so that no other package of the sdk depends on that.
+// Package schema derives JSON Schemas from Go types and holds JSON values to them, with errors that
+// name the place. It is a thin layer over google/jsonschema-go, so that no other package of the sdk
+// depends on that.
 //
 //	c, err := schema.Of(reflect.TypeFor[Input]())
 //	c.JSON              // what goes into the manifest
@@ -27,8 +28,8 @@ type Checker struct {
 	resolved *jsonschema.Resolved
 }
 
-// Of derives the schema of a Go type: a struct gives an object that takes no further properties, fields without
-// omitempty or omitzero are required, the tag `jsonschema` is the description.
+// Of derives the schema of a Go type: a struct gives an object that takes no further properties, fields
+// without omitempty or omitzero are required, the tag `jsonschema` is the description.
 func Of(t reflect.Type) (*Checker, error) {
 	s, err := jsonschema.ForType(t, nil)
 	if err != nil {
@@ -81,8 +82,8 @@ func compile(s *jsonschema.Schema) (*Checker, error) {
 	return &Checker{JSON: raw, schema: s, resolved: resolved}, nil
 }
 
-// dropNullArrays undoes that jsonschema-go lets null stand for a slice: clients generate types from these schemas, and
-// [Checker.Fill] sees to it that a nil slice is written as an empty array.
+// dropNullArrays undoes that jsonschema-go lets null stand for a slice: clients generate types from
+// these schemas, and [Checker.Fill] sees to it that a nil slice is written as an empty array.
 func dropNullArrays(s *jsonschema.Schema) {
 	if s == nil {
 		return
@@ -103,7 +104,8 @@ func (c *Checker) IsObject() bool { return c.schema.Type == "object" }
 // Properties are the names of an object's properties, sorted.
 func (c *Checker) Properties() []string { return slices.Sorted(maps.Keys(c.schema.Properties)) }
 
-// Check holds a JSON value to the schema. Its error is made for the reader of a refusal: it names the property.
+// Check holds a JSON value to the schema. Its error is made for the reader of a refusal: it names the
+// property.
 func (c *Checker) Check(raw json.RawMessage) error {
 	var v any
 	if err := json.Unmarshal(raw, &v); err != nil {
@@ -138,7 +140,8 @@ func (c *Checker) checkNames(v any) error {
 	return nil
 }
 
-// validating matches the steps in which jsonschema-go says where it was: "validating root: validating /properties/x: ".
+// validating matches the steps in which jsonschema-go says where it was: "validating root: validating
+// /properties/x: ".
 var validating = regexp.MustCompile(`validating (\S+): `)
 
 // legible shortens the path of a validation error to the innermost place.
@@ -156,8 +159,8 @@ func legible(msg string) string {
 	return "argument " + place + ": " + rest
 }
 
-// Fill writes an empty array wherever a JSON value has null and the schema wants an array: encoding/json gives a nil
-// slice as null.
+// Fill writes an empty array wherever a JSON value has null and the schema wants an array:
+// encoding/json gives a nil slice as null.
 func (c *Checker) Fill(raw json.RawMessage) (json.RawMessage, error) {
 	if !bytes.Contains(raw, []byte("null")) {
 		return raw, nil

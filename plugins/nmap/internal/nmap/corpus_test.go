@@ -47,8 +47,9 @@ func corpus(t testing.TB) []line {
 	return lines
 }
 
-// unknownScripts are scripts that the corpus knows from nmap's script database, which is not read yet: scripts by name
-// are the short list of safeScripts. They are rejected where they could be gated, which errs on the safe side.
+// unknownScripts are scripts that the corpus knows from nmap's script database, which is not read yet:
+// scripts by name are the short list of safeScripts. They are rejected where they could be gated, which
+// errs on the safe side.
 var unknownScripts = []string{
 	"--script=docker-version", "--script=oracle-sid-brute", "--script=dns-brute", "--script=smb-enum-services",
 	"--script=metasploit-info", "--script=dns-zone-transfer", "--script=http-slowloris", "--script=http-git",
@@ -57,7 +58,8 @@ var unknownScripts = []string{
 
 func TestCorpusVerdicts(t *testing.T) {
 	private := []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
+		netip.MustParsePrefix("192.168.0.0/16"),
 	}
 	off := sdktest.New(t, plugin(root), sdktest.Options{Networks: private})
 	on := sdktest.New(t, plugin(root), sdktest.Options{AllowIntrusive: true})
@@ -75,14 +77,15 @@ func TestCorpusVerdicts(t *testing.T) {
 		}
 		p := on.Plan("NmapTool", args)
 		if p.Verdict != wantOn {
-			t.Errorf("Plan(%s %q), intrusive = %s (%s), want %s: %s", l.Target, l.ExtraArgs, p.Verdict, p.Rule, wantOn, l.Why)
+			t.Errorf("Plan(%s %q), intrusive = %s (%s), want %s: %s", l.Target, l.ExtraArgs, p.Verdict, p.Rule,
+				wantOn, l.Why)
 		}
 		checkArgv(t, p, l.Target)
 	}
 }
 
-// checkArgv holds what every accepted plan must fulfil: "--" and one literal at the end, no other word that nmap could
-// take for a target, and no flag that is not in the table.
+// checkArgv holds what every accepted plan must fulfil: "--" and one literal at the end, no other word
+// that nmap could take for a target, and no flag that is not in the table.
 func checkArgv(t testing.TB, p sdk.Plan, literal string) {
 	t.Helper()
 	if p.Verdict != sdk.Accept {
@@ -110,7 +113,8 @@ func checkArgv(t testing.TB, p sdk.Plan, literal string) {
 	}
 }
 
-// takesNext are the flags of the table whose value is the next word, attachedTo those whose value is glued to them.
+// takesNext are the flags of the table whose value is the next word, attachedTo those whose value is
+// glued to them.
 var takesNext, attachedTo = func() (map[string]bool, []string) {
 	next, glued := make(map[string]bool), []string{"-T", "-PS", "-PA", "-PU", "-PY"}
 	for _, f := range flags() {
@@ -208,7 +212,8 @@ func TestArgv(t *testing.T) {
 func TestEverythingBecomesItsParts(t *testing.T) {
 	b := sdktest.New(t, plugin(root), sdktest.Options{AllowIntrusive: true})
 	p := b.Plan("NmapTool", `{"target": "10.0.0.1", "extra_args": "-A -sV -F"}`)
-	if slices.Contains(p.Argv, "-A") || !slices.Contains(p.Argv, "-O") || !slices.Contains(p.Argv, expression("default")) {
+	if slices.Contains(p.Argv, "-A") || !slices.Contains(p.Argv, "-O") || !slices.Contains(p.Argv,
+		expression("default")) {
 		t.Errorf("argv of -A = %q, want its parts", p.Argv)
 	}
 }
@@ -224,7 +229,8 @@ func TestRawSocketsAreNotReplacedSilently(t *testing.T) {
 		}
 		p := b.Plan("NmapTool", map[string]any{"target": "10.0.0.1", "extra_args": extra})
 		if p.Error == nil || p.Error.Metadata["needs"] != "CAP_NET_RAW" {
-			t.Errorf("Plan(%s), without raw sockets = %s (%s), want a word about CAP_NET_RAW", extra, p.Verdict, p.Rule)
+			t.Errorf("Plan(%s), without raw sockets = %s (%s), want a word about CAP_NET_RAW", extra, p.Verdict,
+				p.Rule)
 		}
 	}
 }

@@ -38,7 +38,8 @@ func scanTypes() []command.Flag {
 		{Name: "-sV", About: "service and version detection"},
 		{Name: "-sC", About: "default scripts, those that are safe"},
 		{Name: "-sn", Conflicts: slices.Concat(noScan, []string{"-sL"}), About: "host discovery alone, no ports"},
-		{Name: "-sL", Conflicts: slices.Concat(noScan, []string{"-sC", "--script"}), About: "list the targets, send nothing"},
+		{Name: "-sL", Conflicts: slices.Concat(noScan, []string{"-sC", "--script"}),
+			About: "list the targets, send nothing"},
 		{Name: "-sA", Group: tcp, Gated: unusual, About: "TCP ACK scan"},
 		{Name: "-sW", Group: tcp, Gated: unusual, About: "TCP window scan"},
 		{Name: "-sM", Group: tcp, Gated: unusual, About: "TCP Maimon scan"},
@@ -63,7 +64,8 @@ func ports() []command.Flag {
 	return []command.Flag{
 		{Name: "-p", Value: list, Group: selection, About: "ports to scan; -p- is all"},
 		{Name: "-F", Group: selection, About: "the 100 most common ports"},
-		{Name: "--top-ports", Value: command.Int(1, 65535), Group: selection, About: "so many of the most common ports"},
+		{Name: "--top-ports", Value: command.Int(1, 65535), Group: selection,
+			About: "so many of the most common ports"},
 		{Name: "--exclude-ports", Value: list, About: "ports to leave out"},
 		{Name: "-r", About: "ports in order"},
 	}
@@ -99,7 +101,8 @@ func services() []command.Flag {
 		{Name: "--osscan-guess", About: "guess harder"},
 		{Name: "--max-os-tries", Value: command.Int(1, 5), About: "tries at the operating system"},
 		{Name: "--script", Value: scripts(), About: "scripts to run"},
-		{Name: "--script-timeout", Value: command.Duration(time.Second, 10*time.Minute), About: "time of one script"},
+		{Name: "--script-timeout", Value: command.Duration(time.Second, 10*time.Minute),
+			About: "time of one script"},
 		{
 			Name: "-A", Gated: "operating system, versions, scripts and traceroute at once",
 			About: "everything at once",
@@ -149,7 +152,8 @@ func evasion() []command.Flag {
 	multiple := func(v command.Value) bool { return v.Int%8 == 0 }
 	return []command.Flag{
 		{Name: "-f", Gated: evades, About: "fragments"},
-		{Name: "--mtu", Value: command.Int(8, 1400).Where("a multiple of 8", multiple), Gated: evades, About: "fragment size"},
+		{Name: "--mtu", Value: command.Int(8, 1400).Where("a multiple of 8", multiple), Gated: evades,
+			About: "fragment size"},
 		{
 			Name: "--source-port", Aliases: []string{"-g"}, Value: command.Int(1, 65535), Gated: evades,
 			Write: command.Next | command.Equals | command.Attached, About: "port that probes come from",
@@ -159,7 +163,8 @@ func evasion() []command.Flag {
 		{Name: "--badsum", Gated: evades, About: "wrong checksums"},
 		{Name: "--scanflags", Value: tcpFlags(), Gated: evades, About: "TCP flags of the probes"},
 		{Name: "--defeat-rst-ratelimit", Gated: unusual, About: "do not wait for slow resets"},
-		{Name: "--defeat-icmp-ratelimit", Gated: unusual, Requires: []string{"-sU"}, About: "do not wait for slow ICMP"},
+		{Name: "--defeat-icmp-ratelimit", Gated: unusual, Requires: []string{"-sU"},
+			About: "do not wait for slow ICMP"},
 	}
 }
 
@@ -200,7 +205,8 @@ func refused() []command.Flag {
 			"--script-updatedb",
 		}},
 		{"it chooses targets that nobody named", []string{"-iR"}},
-		{"arguments of scripts are not taken from callers", []string{"--script-args", "--script-help", "--script-trace"}},
+		{"arguments of scripts are not taken from callers",
+			[]string{"--script-args", "--script-help", "--script-trace"}},
 		{"it involves third parties or forges addresses", []string{
 			"-sI", "-b", "-D", "-S", "--spoof-mac", "--proxies", "--proxy", "--ip-options", "--data", "--data-string",
 		}},
@@ -209,7 +215,8 @@ func refused() []command.Flag {
 		}},
 		{"names are resolved by the host, once", []string{"-R", "--dns-servers", "--system-dns", "--resolve-all"}},
 		{"only IPv4 is in scope", []string{"-6"}},
-		{"it shows memory and traffic of the host", []string{"-d", "--packet-trace", "--version-trace", "--iflist"}},
+		{"it shows memory and traffic of the host",
+			[]string{"-d", "--packet-trace", "--version-trace", "--iflist"}},
 		{"it prints something and does nothing", []string{"-h", "-V", "--thc"}},
 		{"it is another name of -A", []string{"--yoloscan", "-y"}},
 		{"write -Pn", []string{"-P0"}},

@@ -29,8 +29,8 @@ func Probe() Privileges {
 	return privileges(os.Geteuid(), bufio.NewScanner(status))
 }
 
-// privileges reads /proc/self/status. Root keeps its effective capabilities over an exec; anybody else only the ambient
-// ones, since nmap's file has none.
+// privileges reads /proc/self/status. Root keeps its effective capabilities over an exec; anybody else
+// only the ambient ones, since nmap's file has none.
 func privileges(euid int, status *bufio.Scanner) Privileges {
 	field := "CapAmb:"
 	if euid == 0 {
@@ -57,11 +57,12 @@ func (p Privileges) fixed() []string {
 	return args
 }
 
-// rawFlags need raw sockets. Without, nmap quits over some of them and silently does something else for the others;
-// here all are refused.
+// rawFlags need raw sockets. Without, nmap quits over some of them and silently does something else for
+// the others; here all are refused.
 var rawFlags = []string{
-	"-sS", "-sU", "-sA", "-sW", "-sM", "-sN", "-sF", "-sX", "-sO", "-sY", "-sZ", "-O", "-A", "--traceroute", "-PE", "-PP",
-	"-PM", "-PU", "-PY", "-f", "--mtu", "--source-port", "--data-length", "--ttl", "--badsum", "--scanflags",
+	"-sS", "-sU", "-sA", "-sW", "-sM", "-sN", "-sF", "-sX", "-sO", "-sY", "-sZ", "-O", "-A", "--traceroute",
+	"-PE", "-PP", "-PM", "-PU", "-PY", "-f", "--mtu", "--source-port", "--data-length", "--ttl", "--badsum",
+	"--scanflags",
 }
 
 func (p Privileges) check(j *command.Job) error {
@@ -70,7 +71,8 @@ func (p Privileges) check(j *command.Job) error {
 	}
 	for _, name := range rawFlags {
 		if j.Has(name) {
-			return sdk.Errorf(sdk.KindValidation, "%s needs raw sockets, which this plugin is not allowed to open", name).
+			return sdk.Errorf(sdk.KindValidation, "%s needs raw sockets, which this plugin is not allowed to open",
+				name).
 				Suggest("use -sT and -sV, or let the operator grant CAP_NET_RAW").With("needs", "CAP_NET_RAW")
 		}
 	}

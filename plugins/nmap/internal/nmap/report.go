@@ -1,7 +1,7 @@
 package nmap
 
-// Report is the result of a scan. Text from the scanned machines (service, script output) is theirs: data, never
-// instructions.
+// Report is the result of a scan. Text from the scanned machines (service, script output) is theirs:
+// data, never instructions.
 type Report struct {
 	Version   string  `json:"nmap_version" jsonschema:"version of nmap"`
 	Started   string  `json:"started" jsonschema:"start of the scan, RFC 3339, UTC"`
@@ -9,10 +9,10 @@ type Report struct {
 	Ports     string  `json:"scanned_ports" jsonschema:"which ports of each host were asked for"`
 	Scans     []Scan  `json:"scans" jsonschema:"the kinds of scan that were made"`
 	Hosts     []Host  `json:"hosts" jsonschema:"hosts that nmap reported, those that are up unless -v was given"`
-	Totals    Totals  `json:"totals" jsonschema:"how many hosts; of a scan that was cut short, those finished by then"`
+	Totals    Totals  `json:"totals" jsonschema:"how many hosts; after a cut, those that were finished"`
 	Complete  bool    `json:"complete" jsonschema:"false when the scan was cut short; finished hosts are here"`
 	Error     string  `json:"error,omitempty" jsonschema:"what nmap said when it gave up"`
-	Truncated bool    `json:"truncated" jsonschema:"whether hosts, ports or script output were left out to bound the size"`
+	Truncated bool    `json:"truncated" jsonschema:"whether something was left out to bound the size"`
 }
 
 // Scan is one kind of scan.
@@ -47,7 +47,7 @@ type Host struct {
 type Port struct {
 	Port     int      `json:"port" jsonschema:"1 to 65535, or an IP protocol number for -sO"`
 	Protocol string   `json:"protocol" jsonschema:"tcp, udp, sctp or ip"`
-	State    string   `json:"state" jsonschema:"open, closed, filtered, unfiltered, open|filtered or closed|filtered"`
+	State    string   `json:"state" jsonschema:"open, closed, filtered, unfiltered, or two with a | between"`
 	Reason   string   `json:"reason" jsonschema:"how nmap knows, such as syn-ack"`
 	Service  *Service `json:"service,omitempty"`
 	Scripts  []Script `json:"scripts" jsonschema:"results of scripts about this port"`
@@ -60,7 +60,7 @@ type Service struct {
 	Version    string   `json:"version,omitempty"`
 	Extra      string   `json:"extra,omitempty" jsonschema:"more that the service told"`
 	Tunnel     string   `json:"tunnel,omitempty" jsonschema:"ssl when the service is behind TLS"`
-	Method     string   `json:"method" jsonschema:"probed when the service was asked, table when it is a guess by port number"`
+	Method     string   `json:"method" jsonschema:"probed: the service was asked; table: a guess by port"`
 	Confidence int      `json:"confidence" jsonschema:"0 to 10"`
 	CPE        []string `json:"cpe" jsonschema:"names in the Common Platform Enumeration"`
 }

@@ -74,7 +74,8 @@ func TestScanFindsOpenPort(t *testing.T) {
 func TestDeadlineKeepsWhatCame(t *testing.T) {
 	needNmap(t)
 	b := sdktest.New(t, plugin(Probe()), sdktest.Options{Timeout: 2 * time.Second})
-	res, err := b.Call(t.Context(), "NmapTool", `{"target": "127.0.0.1", "extra_args": "-sT -F --scan-delay 1s"}`)
+	res, err := b.Call(t.Context(), "NmapTool",
+		`{"target": "127.0.0.1", "extra_args": "-sT -F --scan-delay 1s"}`)
 	if sdk.KindOf(err) != sdk.KindTimeout || !res.TimedOut || res.ReturnCode != sdk.ReturnCodeTimeout {
 		t.Fatalf("Call() = %d, timed out %t, %v; want %d and a %s", res.ReturnCode, res.TimedOut, err,
 			sdk.ReturnCodeTimeout, sdk.KindTimeout)
@@ -87,8 +88,9 @@ func TestDeadlineKeepsWhatCame(t *testing.T) {
 	}
 }
 
-// The first of two hosts has no open port and is finished at once; on the second a service that never says a word holds
-// up the detection of its version. The call is cancelled as soon as the first is told of.
+// The first of two hosts has no open port and is finished at once; on the second a service that never
+// says a word holds up the detection of its version. The call is cancelled as soon as the first is told
+// of.
 func TestFinishedHostsAreKept(t *testing.T) {
 	needNmap(t)
 	l, err := net.Listen("tcp4", "127.0.0.3:0")
@@ -128,13 +130,16 @@ func TestConformance(t *testing.T) {
 func TestExpressionsAreNmapsLanguage(t *testing.T) {
 	needNmap(t)
 	for category, scripts := range map[string]struct{ in, out []string }{
-		"default":   {[]string{"http-title", "ssl-cert"}, []string{"http-open-proxy", "ftp-bounce", "socks-open-proxy"}},
-		"safe":      {[]string{"http-title"}, []string{"http-fetch", "broadcast-ping", "url-snarf", "ip-geolocation-map-kml"}},
+		"default": {[]string{"http-title", "ssl-cert"},
+			[]string{"http-open-proxy", "ftp-bounce", "socks-open-proxy"}},
+		"safe": {[]string{"http-title"},
+			[]string{"http-fetch", "broadcast-ping", "url-snarf", "ip-geolocation-map-kml"}},
 		"discovery": {[]string{"smb-os-discovery"}, []string{"dns-brute", "dns-srv-enum", "targets-traceroute"}},
 		"version":   {[]string{"rpcinfo"}, []string{"docker-version"}},
 		"vuln":      {[]string{"http-git"}, []string{"vulners"}},
 	} {
-		out, err := exec.Command("nmap", "--script-help", expression(category)).Output() // prints, and sends nothing
+		out, err := exec.Command("nmap", "--script-help",
+			expression(category)).Output() // prints, and sends nothing
 		if err != nil {
 			t.Errorf("nmap --script-help %q = %v", expression(category), err)
 			continue

@@ -13,11 +13,12 @@ import (
 // maxScripts is how many names and categories one request may have.
 const maxScripts = 16
 
-// safeScripts may be chosen by name: in the script database of nmap 7.93 each is in category safe, and none in one of
-// unsafeCategories or strangersScripts.
+// safeScripts may be chosen by name: in the script database of nmap 7.93 each is in category safe, and
+// none in one of unsafeCategories or strangersScripts.
 var safeScripts = []string{
-	"ftp-anon", "http-headers", "http-robots.txt", "http-title", "imap-capabilities", "mongodb-info", "ms-sql-info",
-	"mysql-info", "nbstat", "ntp-info", "pop3-capabilities", "rdp-enum-encryption", "rpcinfo", "smb-os-discovery",
+	"ftp-anon", "http-headers", "http-robots.txt", "http-title", "imap-capabilities", "mongodb-info",
+	"ms-sql-info", "mysql-info", "nbstat", "ntp-info", "pop3-capabilities", "rdp-enum-encryption", "rpcinfo",
+	"smb-os-discovery",
 	"smtp-commands", "snmp-info", "ssh-hostkey", "ssl-cert", "vnc-info", "x11-access",
 }
 
@@ -37,8 +38,8 @@ var strangersScripts = []string{
 	"url-snarf",
 }
 
-// scripts is the grammar of --script: names and categories, separated by commas. nmap takes expressions, wildcards, paths
-// and names of files as well; none of that is read here.
+// scripts is the grammar of --script: names and categories, separated by commas. nmap takes
+// expressions, wildcards, paths and names of files as well; none of that is read here.
 func scripts() command.Grammar {
 	return command.Grammar{
 		Want: fmt.Sprintf("up to %d of the categories %s and the scripts %s, separated by commas", maxScripts,

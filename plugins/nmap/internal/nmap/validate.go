@@ -8,7 +8,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
 )
 
-// workBudget is the most probes of one request, addresses times ports: 1024 hosts with 4096 ports, or 64 with all.
+// workBudget is the most probes of one request, addresses times ports: 1024 hosts with 4096 ports, or
+// 64 with all.
 const workBudget = 1024 * 4096
 
 // ordered are pairs of flags of which the first must not be above the second.
@@ -28,7 +29,8 @@ func validate(j *command.Job, p Privileges) error {
 		lo, okLo := j.Option(pair[0])
 		hi, okHi := j.Option(pair[1])
 		if okLo && okHi && lo.Value.Number > hi.Value.Number {
-			return sdk.Errorf(sdk.KindValidation, "%s %s is above %s %s", pair[0], quantity(lo), pair[1], quantity(hi)).
+			return sdk.Errorf(sdk.KindValidation, "%s %s is above %s %s", pair[0], quantity(lo), pair[1],
+				quantity(hi)).
 				Suggest("make it the smaller one")
 		}
 	}

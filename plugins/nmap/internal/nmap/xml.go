@@ -29,8 +29,8 @@ const (
 	unnamed   = "unknown" // a service without a name
 )
 
-// document reads nmap's XML token by token, while it flows, and makes the report of it. Only what has been closed is in
-// the report, so that it can be cut at any place.
+// document reads nmap's XML token by token, while it flows, and makes the report of it. Only what has
+// been closed is in the report, so that it can be cut at any place.
 type document struct {
 	report   Report
 	progress func(sdk.Progress)
@@ -51,8 +51,8 @@ func open(j *command.Job, progress func(sdk.Progress)) command.Reader {
 	return command.Reader{Report: d.read, Data: d.data}
 }
 
-// read reads up to the end. A document that ends too early is no error: nmap was ended, or crashed, and that is told
-// elsewhere.
+// read reads up to the end. A document that ends too early is no error: nmap was ended, or crashed, and
+// that is told elsewhere.
 func (d *document) read(in io.Reader) error {
 	dec := xml.NewDecoder(io.LimitReader(in, maxXML))
 	for {
@@ -110,7 +110,8 @@ func (d *document) outside(name string, a attrs) {
 		}
 	case "scaninfo":
 		if len(r.Scans) < maxList {
-			r.Scans = append(r.Scans, Scan{Type: a.text("type"), Protocol: a.text("protocol"), Ports: a.number("numservices")})
+			r.Scans = append(r.Scans,
+				Scan{Type: a.text("type"), Protocol: a.text("protocol"), Ports: a.number("numservices")})
 		}
 	case "taskprogress":
 		d.tell(a.text("task"), a.decimal("percent", 100))

@@ -52,7 +52,8 @@ func TestReport(t *testing.T) {
 		t.Fatalf("hosts = %+v, want two, the first with two ports", r.Hosts)
 	}
 	h := r.Hosts[0]
-	if h.Address != "127.0.0.1" || h.Status != "up" || h.Hostnames[0] != "localhost" || h.MAC != "00:11:22:33:44:55" {
+	if h.Address != "127.0.0.1" || h.Status != "up" ||
+		h.Hostnames[0] != "localhost" || h.MAC != "00:11:22:33:44:55" {
 		t.Errorf("host = %+v, want its names and addresses", h)
 	}
 	p := h.Ports[0]
@@ -60,13 +61,15 @@ func TestReport(t *testing.T) {
 		t.Errorf("port = %+v, want 8080/tcp open (syn-ack)", p)
 	}
 	s := p.Service
-	if s == nil || s.Product != "nginx" || s.Version != "1.22.1" || s.Method != "probed" || s.CPE[0] != "cpe:/a:igor_sysoev:nginx:1.22.1" {
+	if s == nil || s.Product != "nginx" || s.Version != "1.22.1" || s.Method != "probed" ||
+		s.CPE[0] != "cpe:/a:igor_sysoev:nginx:1.22.1" {
 		t.Errorf("service = %+v, want nginx 1.22.1", s)
 	}
 	if len(p.Scripts) != 1 || p.Scripts[0] != (Script{ID: "http-title", Output: "Welcome <here>"}) {
 		t.Errorf("scripts = %+v, want the output of http-title alone, without its table", p.Scripts)
 	}
-	if len(h.OS) != 1 || h.OS[0].Accuracy != 98 || len(h.Scripts) != 1 || h.Other[0] != (Other{State: "closed", Count: 98}) {
+	if len(h.OS) != 1 || h.OS[0].Accuracy != 98 || len(h.Scripts) != 1 ||
+		h.Other[0] != (Other{State: "closed", Count: 98}) {
 		t.Errorf("host = %+v, want a guess at its system, a script and 98 closed ports", h)
 	}
 	if len(told) != 3 || told[0].Percent != 19.67 || told[2].Done != 2 {
@@ -118,8 +121,10 @@ func TestHostileDocuments(t *testing.T) {
 	}
 	for _, c := range []struct{ name, text string }{
 		{"an entity", begin + `<host>&lol;</host>`},
-		{"entities that grow", `<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>` + begin + `<host>&b;</host>`},
-		{"an external entity", `<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + begin + `<host>&a;</host>`},
+		{"entities that grow",
+			`<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>` + begin + `<host>&b;</host>`},
+		{"an external entity",
+			`<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + begin + `<host>&a;</host>`},
 		{"elements closed wrongly", begin + `<host></port></host>`},
 		{"deep nesting", begin + strings.Repeat("<host>", 100000)},
 		{"not XML", "\x00\xff<"},
@@ -130,9 +135,13 @@ func TestHostileDocuments(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ name, text string }{
-		{"very many ports", host(strings.Repeat(`<port protocol="tcp" portid="1"><state state="open"/></port>`, 70000))},
-		{"very long output", host(`<port protocol="tcp" portid="1"><script id="x" output="` + strings.Repeat("&lt;", 1<<20) + `"/></port>`)},
-		{"very many scripts", host(strings.Repeat(`<script id="x" output="`+strings.Repeat("&lt;", 20000)+`"/>`, 300))},
+		{"very many ports",
+			host(strings.Repeat(`<port protocol="tcp" portid="1"><state state="open"/></port>`, 70000))},
+		{"very long output",
+			host(`<port protocol="tcp" portid="1"><script id="x" output="` + strings.Repeat("&lt;",
+				1<<20) + `"/></port>`)},
+		{"very many scripts",
+			host(strings.Repeat(`<script id="x" output="`+strings.Repeat("&lt;", 20000)+`"/>`, 300))},
 		{"very many hosts", strings.Repeat(strings.TrimPrefix(host(""), begin), 100000)},
 	} {
 		r, _, err := parse(t, begin+strings.TrimPrefix(c.text, begin))
@@ -141,8 +150,9 @@ func TestHostileDocuments(t *testing.T) {
 		}
 		checkFits(t, nil, r)
 	}
-	r, _, _ := parse(t, begin+`<taskprogress percent="NaN"/><runstats><finished elapsed="1e999" exit="success"/>`+
-		`<hosts up="-1" total="99999999999999999999"/></runstats></nmaprun>`)
+	r, _, _ := parse(t,
+		begin+`<taskprogress percent="NaN"/><runstats><finished elapsed="1e999" exit="success"/>`+
+			`<hosts up="-1" total="99999999999999999999"/></runstats></nmaprun>`)
 	if math.IsNaN(r.Elapsed) || math.IsInf(r.Elapsed, 0) || r.Totals.Up < 0 {
 		t.Errorf("report = %+v, want numbers that JSON has", r)
 	}

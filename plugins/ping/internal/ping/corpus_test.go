@@ -46,7 +46,8 @@ func corpus(t testing.TB) []line {
 
 func TestCorpusVerdicts(t *testing.T) {
 	private := []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
+		netip.MustParsePrefix("192.168.0.0/16"),
 	}
 	for _, l := range corpus(t) {
 		args := map[string]any{"target": l.Target, "extra_args": l.ExtraArgs}
@@ -69,14 +70,15 @@ func TestCorpusVerdicts(t *testing.T) {
 		on := sdktest.New(t, plugin(), sdktest.Options{AllowIntrusive: true, Hosts: hosts})
 		p := on.Plan("PingTool", args)
 		if p.Verdict != wantOn {
-			t.Errorf("Plan(%s %q), intrusive = %s (%s), want %s: %s", l.Target, l.ExtraArgs, p.Verdict, p.Rule, wantOn, l.Why)
+			t.Errorf("Plan(%s %q), intrusive = %s (%s), want %s: %s", l.Target, l.ExtraArgs, p.Verdict, p.Rule,
+				wantOn, l.Why)
 		}
 		checkArgv(t, p, literal)
 	}
 }
 
-// checkArgv reads an accepted argv as getopt(3) would with ping's letters: one positional argument, behind "--", each
-// flag once, and always -w.
+// checkArgv reads an accepted argv as getopt(3) would with ping's letters: one positional argument,
+// behind "--", each flag once, and always -w.
 func checkArgv(t testing.TB, p sdk.Plan, literal string) {
 	t.Helper()
 	if p.Verdict != sdk.Accept {

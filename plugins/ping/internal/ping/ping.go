@@ -1,5 +1,6 @@
-// Package ping declares PingTool: what of ping(8) a caller may use, and how its output is read. The policy is that of
-// iputils 20221126; facts about the program that shape it stand next to the line that they explain.
+// Package ping declares PingTool: what of ping(8) a caller may use, and how its output is read. The
+// policy is that of iputils 20221126; facts about the program that shape it stand next to the line that
+// they explain.
 //
 //	os.Exit(sdk.Main(sdk.Plugin{Name: "ping", Version: "1.0.0", Tools: []sdk.Tool{ping.Tool()}}))
 package ping
@@ -28,9 +29,9 @@ func Tool() *command.Tool {
 		Definition: sdk.Definition{
 			Name:  "PingTool",
 			Title: "Ping",
-			Description: "Sends ICMP echo requests to one IPv4 host in scope and reports replies, loss and round-trip " +
-				"times. No reply is an ordinary result (returncode 1), not an error: many hosts drop ICMP. Sends 4 " +
-				"requests unless -c says otherwise. For open ports use NmapTool.",
+			Description: "Sends ICMP echo requests to one IPv4 host in scope and reports replies, loss and " +
+				"round-trip times. No reply is an ordinary result (returncode 1), not an error: many hosts " +
+				"drop ICMP. Sends 4 requests unless -c says otherwise. For open ports use NmapTool.",
 			Annotations:    sdk.Annotations{ReadOnly: true, Idempotent: true, OpenWorld: true},
 			Concurrency:    5,
 			DefaultTimeout: 30 * time.Second,
@@ -51,13 +52,14 @@ func Tool() *command.Tool {
 		Output:        Report{},
 		Open:          open,
 
-		// As an ordinary user ping works through the capability of its file, which no_new_privs would take away.
+		// As an ordinary user ping works through the capability of its file, which no_new_privs would
+		// take away.
 		FileCapabilities: os.Geteuid() != 0,
 	})
 }
 
-// flags is the table. ping has no long options; clusters, --, and more than one positional argument (a source route!)
-// are refused by the grammar of package command itself.
+// flags is the table. ping has no long options; clusters, --, and more than one positional argument (a
+// source route!) are refused by the grammar of package command itself.
 func flags() []command.Flag {
 	const floods = "it sends without waiting for replies"
 	table := []command.Flag{

@@ -26,7 +26,7 @@ type Report struct {
 	RTT         *RTT    `json:"rtt,omitempty" jsonschema:"round-trip times; absent when nothing came back"`
 	Replies     []Reply `json:"replies" jsonschema:"the replies in the order in which they came; empty with -q"`
 	Errors      []Error `json:"errors" jsonschema:"what other machines answered in place of a reply"`
-	Complete    bool    `json:"complete" jsonschema:"false when ping was ended before its summary; counts are then ours"`
+	Complete    bool    `json:"complete" jsonschema:"false when ping was ended before its summary"`
 }
 
 // RTT are round-trip times in milliseconds.
@@ -41,7 +41,7 @@ type RTT struct {
 type Reply struct {
 	Seq       int     `json:"seq" jsonschema:"icmp_seq, from 1"`
 	TTL       int     `json:"ttl" jsonschema:"time to live on arrival, in hops"`
-	Time      float64 `json:"time_ms" jsonschema:"round-trip time in milliseconds; 0 when the packet was too small for a time stamp"`
+	Time      float64 `json:"time_ms" jsonschema:"round-trip time in milliseconds; 0: not measured"`
 	Bytes     int     `json:"bytes" jsonschema:"size of the ICMP message in bytes"`
 	Duplicate bool    `json:"duplicate" jsonschema:"whether the request had been answered before"`
 }
