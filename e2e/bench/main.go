@@ -63,12 +63,12 @@ func report(stderr io.Writer, err error) int {
 }
 
 // bench measures everything and prints one table.
-func bench(ctx context.Context, s settings, out io.Writer) (err error) {
-	site, err := newSite(ctx, s)
+func bench(ctx context.Context, s settings, out io.Writer) error {
+	st, err := newSite(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer site.close()
+	defer st.close()
 	fmt.Fprintf(out, "gatehouse bench: %s, %d CPUs, load %s, %d rounds of 2 x %v\n",
 		runtime.Version(), runtime.NumCPU(), loadAverage(), s.rounds, s.slice)
 	begun := time.Now()
@@ -76,7 +76,7 @@ func bench(ctx context.Context, s settings, out io.Writer) (err error) {
 	for _, measure := range []func(context.Context, *site) ([]row, error){
 		measureNoop, measureMCP, measureSandbox, measureStart, measureMemory,
 	} {
-		more, err := measure(ctx, site)
+		more, err := measure(ctx, st)
 		if err != nil {
 			return err
 		}

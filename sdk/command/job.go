@@ -42,8 +42,9 @@ func (o Option) Args() []string {
 	return []string{o.Flag.Name, o.Value.Text}
 }
 
+// String is the option as it stands in argv; one that argv leaves out is empty.
 func (o Option) String() string {
-	return strings.Join(append([]string{o.Flag.Name}, o.Args()...)[1:], " ")
+	return strings.Join(o.Args(), " ")
 }
 
 // Has reports whether one of the flags is given, or was added.
