@@ -34,7 +34,7 @@ type settings struct {
 	root   string        // of the repository
 	rounds int           // of each contest
 	slice  time.Duration // of one side of a round
-	only   string        // part of a row's name; empty: all rows
+	only   string        // name of a part; empty: all
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	flags.StringVar(&s.root, "root", ".", "the repository, after make build")
 	flags.IntVar(&s.rounds, "rounds", 9, "rounds of each comparison")
 	flags.DurationVar(&s.slice, "slice", 400*time.Millisecond, "time of one side of a round")
-	flags.StringVar(&s.only, "only", "", "measure only rows whose name contains this")
+	flags.StringVar(&s.only, "only", "", "measure only this part: noop, mcp-stdio, mcp-http, sandbox, start or memory")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -72,18 +72,40 @@ func bench(ctx context.Context, s settings, out io.Writer) error {
 	fmt.Fprintf(out, "gatehouse bench: %s, %d CPUs, load %s, %d rounds of 2 x %v\n",
 		runtime.Version(), runtime.NumCPU(), loadAverage(), s.rounds, s.slice)
 	begun := time.Now()
-	var rows []row
-	for _, measure := range []func(context.Context, *site) ([]row, error){
-		measureNoop, measureMCP, measureSandbox, measureStart, measureMemory,
-	} {
-		more, err := measure(ctx, st)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, more...)
+	rows, err := st.measure(ctx)
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(out, "measured in %v; load now %s\n\n", time.Since(begun).Round(time.Second), loadAverage())
 	return printTable(out, rows)
+}
+
+// parts are what is measured, in the order of the table.
+var parts = []struct {
+	name    string
+	measure func(context.Context, *site) ([]row, error)
+}{
+	{"noop", measureNoop},
+	{"mcp-stdio", measureMCPStdio},
+	{"mcp-http", measureMCPHTTP},
+	{"sandbox", measureSandbox},
+	{"start", measureStart},
+	{"memory", measureMemory},
+}
+
+func (s *site) measure(ctx context.Context) ([]row, error) {
+	var rows []row
+	for _, p := range parts {
+		if s.only != "" && s.only != p.name {
+			continue
+		}
+		more, err := p.measure(ctx, s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
 }
 
 // loadAverage is that of the last minute; on a busy machine the ratios are worth less.

@@ -27,16 +27,7 @@ func measureNoop(ctx context.Context, s *site) ([]row, error) {
 		contest{"no-op, REST : plugin called directly, calls at 16", atLeast(0.4), throughput, h.noop, d.noop})
 }
 
-// measureMCP sets MCP with the tool in a plugin against mcp-go with the tool in its own process.
-func measureMCP(ctx context.Context, s *site) ([]row, error) {
-	stdio, err := measureMCPStdio(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	overHTTP, err := measureMCPHTTP(ctx, s)
-	return append(stdio, overHTTP...), err
-}
-
+// measureMCPStdio sets MCP with the tool in a plugin against mcp-go with the tool in its own process.
 func measureMCPStdio(ctx context.Context, s *site) ([]row, error) {
 	h, err := s.startHost(ctx, "--transport", "stdio", "--plugins-dir", s.lab)
 	if err != nil {
@@ -60,6 +51,7 @@ func measureMCPStdio(ctx context.Context, s *site) ([]row, error) {
 		"no-op, MCP stdio : mcp-go in-process, calls at 16", atLeast(0.5), throughput, ours.noop, baseline.noop})
 }
 
+// measureMCPHTTP does the same over Streamable HTTP.
 func measureMCPHTTP(ctx context.Context, s *site) ([]row, error) {
 	h, err := s.startHTTP(ctx, s.lab)
 	if err != nil {

@@ -38,10 +38,8 @@ func printTable(out io.Writer, rows []row) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\tGATEHOUSE\tBASELINE\tGOT\tROUNDS\tAIM\t")
 	for _, r := range rows {
-		if r.what != "" {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-				r.what, or(r.ours), or(r.baseline), or(r.got), or(r.spread), or(r.aim), or(r.reached))
-		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			r.what, or(r.ours), or(r.baseline), or(r.got), or(r.spread), or(r.aim), or(r.reached))
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print the table: %w", err)

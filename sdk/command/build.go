@@ -33,7 +33,7 @@ func (t *Tool) build() (err error) {
 			strings.Join(searchPath, ":"))
 	}
 	if (d.Output == nil) != (d.Open == nil) {
-		return errors.New("Output and Open belong together: one is set and the other is not")
+		return errors.New("of Output and Open, which belong together, only one is set")
 	}
 	if t.table, err = newTable(d.Flags, d.Joined); err != nil {
 		return err

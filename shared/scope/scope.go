@@ -98,10 +98,10 @@ func (p Policy) Admit(t Target, form Form) error {
 		}
 		return nil
 	}
-	if t.Prefix.Bits() < 32 && form == OneHost {
+	if form == OneHost && strings.Contains(t.Text, "/") {
 		return &Error{
-			Reason: Syntax, Message: fmt.Sprintf("%s is a network; one host is wanted here", t.Text),
-			Suggestion: fmt.Sprintf("name one address of it, for example %s", t.Prefix.Addr().Next()),
+			Reason: Syntax, Message: fmt.Sprintf("%s is written as a network; one host is wanted here", t.Text),
+			Suggestion: "name one address of it, without a prefix length",
 		}
 	}
 	if !p.Contains(t.Prefix) {

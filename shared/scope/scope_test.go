@@ -108,6 +108,14 @@ func TestReasonOfRefusal(t *testing.T) {
 	}
 }
 
+func TestOneHostTakesNoPrefixLength(t *testing.T) {
+	for _, target := range []string{"10.0.0.0/24", "10.0.0.1/32"} {
+		if _, err := Default().Pin(t.Context(), target, OneHost, nil); err == nil {
+			t.Errorf("Pin(%q, OneHost) is accepted", target)
+		}
+	}
+}
+
 func TestTooLargeTeachesWhatFits(t *testing.T) {
 	_, err := Default().Pin(t.Context(), "10.0.0.0/16", OrNetwork, nil)
 	var e *Error

@@ -31,7 +31,7 @@ const (
 )
 
 func main() {
-	in, out, _, err := proc.GuardStdio()
+	in, out, restore, err := proc.GuardStdio()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gatehouse:", err)
 		os.Exit(exitFailure)
@@ -39,6 +39,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Environ(), in, out, os.Stderr)
 	stop()
+	restore()
 	os.Exit(code)
 }
 

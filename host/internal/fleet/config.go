@@ -87,7 +87,7 @@ func (c Config) validate() error {
 	case len(c.Dirs) == 0:
 		return errors.New("no plugin directory")
 	case c.Policy == nil || c.Settings == nil:
-		return errors.New("Policy and Settings are needed")
+		return errors.New("the functions Policy and Settings are needed")
 	case c.RuntimeDir != "" && !filepath.IsAbs(c.RuntimeDir):
 		return fmt.Errorf("runtime directory %q is not an absolute path", c.RuntimeDir)
 	case c.RestartBudget < 0:
