@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ const concurrency = 64
 func main() {
 	os.Exit(sdk.Main(sdk.Plugin{
 		Name: "lab", Version: "1.0.0",
-		Tools: []sdk.Tool{noop(), runTrue(), flood(), tree(), crash()},
+		Tools: []sdk.Tool{noop(), runTrue(), flood(), tree(), crash(), prints()},
 	}))
 }
 
@@ -85,5 +86,16 @@ func crash() sdk.Tool {
 	}, func(context.Context, *sdk.Call, nothing) (answer, error) {
 		os.Exit(3)
 		return answer{}, nil
+	})
+}
+
+// prints writes where it should not: to the standard streams of its plugin, and in the forms of a protocol.
+func prints() sdk.Tool {
+	return sdk.Func(sdk.Definition{
+		Name: "PrintTool", Description: "Prints to the plugin's own streams.", Concurrency: concurrency,
+	}, func(context.Context, *sdk.Call, nothing) (answer, error) {
+		fmt.Println("a line that nobody asked for")
+		fmt.Fprintln(os.Stderr, `{"jsonrpc":"2.0","id":2,"result":{}}`)
+		return answer{OK: true}, nil
 	})
 }

@@ -155,6 +155,21 @@ func (a arguments) without(names ...string) json.RawMessage {
 	return append(rest, '}')
 }
 
+// withoutNulls leaves the members out whose value is null; ok is whether there were any.
+func (a arguments) withoutNulls() (rest arguments, ok bool) {
+	var nulls []string
+	for _, m := range a.members {
+		if m.value.Kind() == jsontext.KindNull {
+			nulls = append(nulls, m.name)
+		}
+	}
+	if len(nulls) == 0 {
+		return a, false
+	}
+	rest, _ = parseArguments(a.without(nulls...)) // what is left of a good object is one
+	return rest, true
+}
+
 // lookalike finds a member that a reader who does not mind the case of names would take for the one of this
 // name.
 func (a arguments) lookalike(name string) (other string, found bool) {

@@ -20,16 +20,31 @@ const (
 // check holds the arguments to the tool's schema, and takes the host's own out: the plugin never sees them.
 func (r *Router) check(inner next) next {
 	return func(ctx context.Context, c *passage) error {
-		bad := c.bad
-		if c.args.raw != nil {
-			bad = append(bad, c.entry.Input.Validate(c.args.raw)...)
-		}
+		bad := append(c.bad, c.violations()...)
 		if len(bad) > 0 {
 			return invalid(bad)
 		}
 		c.req.Arguments = c.args.without(catalog.TimeoutArgument, catalog.CorrelationArgument)
 		return inner(ctx, c)
 	}
+}
+
+// violations holds the arguments to the schema. A null that the schema does not want counts as a member that is not there:
+// many programs write optional fields so.
+func (c *passage) violations() []catalog.Violation {
+	if c.args.raw == nil {
+		return nil
+	}
+	bad := c.entry.Input.Validate(c.args.raw)
+	if len(bad) == 0 {
+		return nil
+	}
+	rest, had := c.args.withoutNulls()
+	if !had {
+		return bad
+	}
+	c.args = rest
+	return c.entry.Input.Validate(rest.raw)
 }
 
 // invalid is the error of arguments with violations, all of them at once.

@@ -166,3 +166,17 @@ func TestSecondsNeverOverflow(t *testing.T) {
 		t.Errorf("seconds(1e300) = %v, want something long", got)
 	}
 }
+
+func TestANullThatIsNotWantedCountsAsAbsent(t *testing.T) {
+	var got string
+	b := newBed(t, &fake{call: func(_ context.Context, r tool.Request, _ func(tool.Event)) (tool.Result, error) {
+		got = string(r.Arguments)
+		return tool.Result{}, nil
+	}})
+	if k := b.run(t.Context(), `{"timeout_sec":null,"depth":null,"correlation_id":null}`); k != "" || got != `{}` {
+		t.Errorf("Call with nulls = %q, the plugin got %s; want success and {}", k, got)
+	}
+	if k := b.run(t.Context(), `{"depth":null,"nonsense":1}`); k != tool.KindValidation {
+		t.Errorf("Call with a null and an unknown field = %q, want validation_error", k)
+	}
+}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -72,22 +73,52 @@ func loadFile(k *koanf.Koanf, name string) error {
 	if err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
-	if err := k.Load(rawbytes.Provider(raw), yaml.Parser()); err != nil {
+	if err := k.Load(rawbytes.Provider(raw), parser{yaml.Parser()}); err != nil {
 		return fmt.Errorf("configuration %s: %w", name, err)
 	}
 	return nil
+}
+
+// parser reads YAML, in which a key without a value says nothing, as an empty variable does: a section of which every line
+// is a comment leaves the defaults alone.
+type parser struct{ *yaml.YAML }
+
+func (p parser) Unmarshal(raw []byte) (map[string]any, error) {
+	doc, err := p.YAML.Unmarshal(raw)
+	dropEmpty(doc)
+	return doc, err
+}
+
+func dropEmpty(doc map[string]any) {
+	for key, value := range doc {
+		switch v := value.(type) {
+		case nil:
+			delete(doc, key)
+		case map[string]any:
+			dropEmpty(v)
+		}
+	}
 }
 
 // decode lays what was said over the defaults. Types are not converted: a "false" in quotes is an error and not a true.
 func decode(k *koanf.Koanf) (Config, error) {
 	cfg := Default()
 	err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
-		TagName: "koanf", ErrorUnused: true, ZeroFields: true,
+		TagName: "koanf", ErrorUnused: true, ZeroFields: true, DecodeHook: wholeNumber,
 	}})
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	return cfg, nil
+}
+
+// wholeNumber refuses a fraction where a whole number is wanted; mapstructure would cut it off.
+func wholeNumber(_, to reflect.Type, value any) (any, error) {
+	f, ok := value.(float64)
+	if ok && (to.Kind() == reflect.Int || to.Kind() == reflect.Int64) && f != math.Trunc(f) { // NaN too
+		return nil, fmt.Errorf("%v is not a whole number", f)
+	}
+	return value, nil
 }
 
 func environment(environ []string) map[string]string {
@@ -177,7 +208,11 @@ func parse(value string, t reflect.Type) (any, error) {
 	}
 }
 
-// list splits at commas and, as PATH does, at colons.
+// list splits at commas and, as PATH does, at colons. Blanks around an item do not belong to it.
 func list(value string) []string {
-	return strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ':' })
+	items := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ':' })
+	for i := range items {
+		items[i] = strings.TrimSpace(items[i])
+	}
+	return slices.DeleteFunc(items, func(item string) bool { return item == "" })
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -67,16 +68,25 @@ func (c Config) validateHosts(v *problems) {
 	}
 }
 
+// emptyHash is what sha256sum makes of a variable that was not set.
+var emptyHash = sha256.Sum256(nil)
+
 func (c Config) validateTokens(v *problems) {
 	seen := make(map[string]bool)
+	sums := map[string]bool{string(emptyHash[:]): true}
 	for i, t := range c.Auth.Tokens {
 		if !tool.ValidName(t.Name) || t.Name == "stdio" || seen[t.Name] {
 			v.add("auth.tokens[%d].name: %q must be unique, of [A-Za-z0-9_-], and not \"stdio\"", i, t.Name)
 		}
 		seen[t.Name] = true
-		if sum, err := hex.DecodeString(t.SHA256); err != nil || len(sum) != 32 {
+		sum, err := hex.DecodeString(t.SHA256)
+		switch {
+		case err != nil || len(sum) != sha256.Size:
 			v.add("auth.tokens[%d].sha256: must be 64 hexadecimal digits; make them with: printf %%s TOKEN | sha256sum", i)
+		case sums[string(sum)]:
+			v.add("auth.tokens[%d].sha256: is the hash of another token, or of no text at all", i)
 		}
+		sums[string(sum)] = true
 		v.oneOf(fmt.Sprintf("auth.tokens[%d].role", i), cmp.Or(t.Role, "caller"), "viewer", "caller", "admin")
 		v.globs(fmt.Sprintf("auth.tokens[%d].tools", i), t.Tools)
 	}

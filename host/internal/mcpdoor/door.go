@@ -7,6 +7,7 @@
 package mcpdoor
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -120,6 +121,9 @@ func (d *Door) observeUnknownTool(ctx context.Context, _ any, _ mcp.MCPMethod, m
 }
 
 func (d *Door) call(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	if args := bytes.TrimSpace(req.Params.RawArguments); len(args) > 0 && args[0] != '{' && !bytes.Equal(args, null) {
+		return nil, errArguments
+	}
 	res, err := d.cfg.Caller.Call(ctx, request(ctx, req), nil)
 	report, encodeErr := json.Marshal(tool.NewReport(res, err))
 	if encodeErr != nil {
@@ -132,13 +136,18 @@ func (d *Door) call(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallTool
 	}, nil
 }
 
+var (
+	null         = []byte("null")
+	errArguments = errors.New("params.arguments must be a JSON object") // a break of the protocol, not of a tool's schema
+)
+
 func request(ctx context.Context, req mcp.CallToolRequest) tool.Request {
 	client := auth.Client(ctx)
 	if client == "" {
 		client = "stdio"
 	}
 	args := req.Params.RawArguments
-	if len(args) == 0 || string(args) == "null" {
+	if len(args) == 0 || bytes.Equal(bytes.TrimSpace(args), null) {
 		args = json.RawMessage("{}")
 	}
 	return tool.Request{Tool: req.Params.Name, Client: client, Arguments: args}

@@ -1,0 +1,507 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// write makes a configuration file and returns its name.
+func write(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatalf("write %s: %v", name, err)
+	}
+	return path
+}
+
+// load loads a configuration that must be good.
+func load(t testing.TB, s Source) Config {
+	t.Helper()
+	cfg, err := Load(s)
+	if err != nil {
+		t.Fatalf("Load(%v) = %v, want a configuration", s, err)
+	}
+	return cfg
+}
+
+// at is the value of a dotted key.
+func at(t testing.TB, cfg Config, key string) reflect.Value {
+	t.Helper()
+	v := reflect.ValueOf(cfg)
+	for part := range strings.SplitSeq(key, ".") {
+		var next reflect.Value
+		for i := range v.NumField() {
+			if v.Type().Field(i).Tag.Get("koanf") == part {
+				next = v.Field(i)
+			}
+		}
+		if !next.IsValid() {
+			t.Fatalf("there is no key %q", key)
+		}
+		v = next
+	}
+	return v
+}
+
+func TestWithoutAnyWordTheDefaultsHold(t *testing.T) {
+	if got := load(t, Source{}); !reflect.DeepEqual(got, Default()) {
+		t.Errorf("Load() = %+v, want %+v", got, Default())
+	}
+}
+
+func TestTheCloserWordWins(t *testing.T) {
+	const key = "server.port"
+	file := write(t, "gatehouse.yaml", "server: {port: 1001, max_connections: 7}\n")
+	env := []string{"MCP_SERVER_PORT=1002"}
+	flags := map[string]any{key: 1003}
+	for _, row := range []struct {
+		says   string
+		source Source
+		want   int
+	}{
+		{"nobody speaks", Source{}, 8080},
+		{"the file beats the defaults", Source{File: file}, 1001},
+		{"the environment beats the defaults", Source{Environ: env}, 1002},
+		{"the environment beats the file", Source{File: file, Environ: env}, 1002},
+		{"flags beat the file", Source{File: file, Flags: flags}, 1003},
+		{"flags beat everything", Source{File: file, Environ: env, Flags: flags}, 1003},
+		{"an empty variable says nothing", Source{File: file, Environ: []string{"MCP_SERVER_PORT="}}, 1001},
+		{"the file may be named by the environment", Source{Environ: []string{"MCP_CONFIG_FILE=" + file}}, 1001},
+		{"a file that was asked for beats the one of the environment",
+			Source{File: file, Environ: []string{"MCP_CONFIG_FILE=/nonexistent"}}, 1001},
+	} {
+		cfg := load(t, row.source)
+		if cfg.Server.Port != row.want {
+			t.Errorf("%s: port = %d, want %d", row.says, cfg.Server.Port, row.want)
+		}
+		if row.source.File != "" && cfg.Server.MaxConnections != 7 {
+			t.Errorf("%s: max_connections = %d, want the file's 7", row.says, cfg.Server.MaxConnections)
+		}
+	}
+}
+
+// words are values that differ from the defaults, for the keys of which not every value is allowed.
+var words = map[string]string{
+	"server.transport": "http", "server.host": "10.0.0.1", "server.state_dir": "/var/lib/gatehouse",
+	"auth.mode": "none", "logging.level": "DEBUG", "logging.format": "simple",
+	"scope.allow_loopback": "false", "metrics.enabled": "false", "security.allow_intrusive": "true",
+	"limits.max_memory_mb": "99", "limits.max_file_descriptors": "99",
+}
+
+// word is a value of a key as the environment has it, other than the default.
+func word(key string, typ reflect.Type) string {
+	if w, ok := words[key]; ok {
+		return w
+	}
+	if typ.Kind() == reflect.Slice {
+		return "one.lab,two.lab"
+	}
+	return "9"
+}
+
+func TestEveryKeyCanBeSetByTheEnvironment(t *testing.T) {
+	all := keys(reflect.TypeFor[Config](), "")
+	if len(all) < 31 {
+		t.Fatalf("keys = %d, want at least the 31 of the first version", len(all))
+	}
+	for key, typ := range all {
+		name := "MCP_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+		checkEnvironment(t, name, key, typ)
+	}
+}
+
+func TestEveryAliasSetsItsKey(t *testing.T) {
+	all := keys(reflect.TypeFor[Config](), "")
+	for alias, key := range aliases {
+		typ, ok := all[key]
+		if !ok {
+			t.Errorf("the alias %s is of %q, which is no key", alias, key)
+			continue
+		}
+		checkEnvironment(t, alias, key, typ)
+	}
+}
+
+func checkEnvironment(t *testing.T, name, key string, typ reflect.Type) {
+	t.Helper()
+	want := word(key, typ)
+	cfg, err := Load(Source{Environ: []string{name + "=" + want}})
+	if err != nil {
+		t.Errorf("Load(%s=%s) = %v, want no error; a new key that takes few values needs its row in words", name, want, err)
+		return
+	}
+	got := at(t, cfg, key)
+	if typ.Kind() == reflect.Slice {
+		if fmt.Sprint(got) != "[one.lab two.lab]" {
+			t.Errorf("Load(%s=%s): %s = %v, want the two", name, want, key, got)
+		}
+	} else if fmt.Sprint(got) != want {
+		t.Errorf("Load(%s=%s): %s = %v, want %s", name, want, key, got, want)
+	}
+	if reflect.DeepEqual(got.Interface(), at(t, Default(), key).Interface()) {
+		t.Errorf("%s: %s is the default; the row proves nothing", key, want)
+	}
+}
+
+func TestTheFullNameBeatsTheAlias(t *testing.T) {
+	cfg := load(t, Source{Environ: []string{"MCP_TOOL_DEFAULT_CONCURRENCY=3", "MCP_DEFAULT_CONCURRENCY=4"}})
+	if cfg.Tool.DefaultConcurrency != 3 {
+		t.Errorf("default_concurrency = %d, want 3", cfg.Tool.DefaultConcurrency)
+	}
+}
+
+func TestListsOfTheEnvironment(t *testing.T) {
+	for _, row := range []struct {
+		value string
+		want  []string
+	}{
+		{"NmapTool", []string{"NmapTool"}},
+		{"NmapTool,PingTool", []string{"NmapTool", "PingTool"}},
+		{"NmapTool, PingTool", []string{"NmapTool", "PingTool"}},
+		{"/a:/b", []string{"/a", "/b"}},
+		{",NmapTool,,", []string{"NmapTool"}},
+		{" , ", nil},
+	} {
+		cfg := load(t, Source{Environ: []string{"TOOL_EXCLUDE=" + row.value}})
+		if !slices.Equal(cfg.Tool.Exclude, row.want) {
+			t.Errorf("TOOL_EXCLUDE=%q = %q, want %q", row.value, cfg.Tool.Exclude, row.want)
+		}
+	}
+}
+
+const hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" // of "test"
+
+const yamlFile = `
+# comments are allowed
+server:
+  port: 9000
+  shutdown_grace_period: 1.5
+security: {allow_intrusive: true}
+scope:
+  allowed_suffixes: [a.internal, .B.internal]
+  hosts:
+    db.lab.internal: [10.0.0.1, 10.0.0.2]
+tool:
+  exclude: []
+auth:
+  tokens:
+    - {name: ci, sha256: ` + hash + `, role: viewer, tools: ["Nmap*"]}
+tools:
+  NmapTool:
+    enabled: false
+    default_timeout: 12
+`
+
+const jsonFile = `{
+	"server": {"port": 9000, "shutdown_grace_period": 1.5},
+	"security": {"allow_intrusive": true},
+	"scope": {
+		"allowed_suffixes": ["a.internal", ".B.internal"],
+		"hosts": {"db.lab.internal": ["10.0.0.1", "10.0.0.2"]}
+	},
+	"tool": {"exclude": []},
+	"auth": {"tokens": [{"name": "ci", "sha256": "` + hash + `", "role": "viewer", "tools": ["Nmap*"]}]},
+	"tools": {"NmapTool": {"enabled": false, "default_timeout": 12}}
+}`
+
+func TestYAMLAndJSONSayTheSame(t *testing.T) {
+	off, twelve := false, Seconds(12)
+	want := Default()
+	want.Server.Port, want.Server.ShutdownGracePeriod, want.Security.AllowIntrusive = 9000, 1.5, true
+	want.Scope.AllowedSuffixes = []string{"a.internal", ".B.internal"}
+	want.Scope.Hosts = map[string][]string{"db.lab.internal": {"10.0.0.1", "10.0.0.2"}}
+	want.Tool.Exclude = []string{}
+	want.Auth.Tokens = []Token{{Name: "ci", SHA256: hash, Role: "viewer", Tools: []string{"Nmap*"}}}
+	want.Tools = map[string]Each{"NmapTool": {Enabled: &off, DefaultTimeout: &twelve}}
+	for name, text := range map[string]string{"c.yaml": yamlFile, "c.json": jsonFile} {
+		if got := load(t, Source{File: write(t, name, text)}); !reflect.DeepEqual(got, want) {
+			t.Errorf("Load(%s) = %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+func TestAListReplacesTheDefault(t *testing.T) {
+	cfg := load(t, Source{File: write(t, "c.yaml", "scope: {allowed_suffixes: []}\n")})
+	if len(cfg.Scope.AllowedSuffixes) != 0 {
+		t.Errorf("allowed_suffixes = %q, want none", cfg.Scope.AllowedSuffixes)
+	}
+}
+
+func TestAKeyWithoutAValueSaysNothing(t *testing.T) {
+	for _, text := range []string{
+		"", "# nothing\n", "{}", "server:\n", "server:\n  port:\n", "metrics:\n  # enabled: false\n", "scope: {hosts: }\n",
+		"auth: {tokens: }\n", "limits: null\n", "tool: {include: ~}\n",
+	} {
+		cfg, err := Load(Source{File: write(t, "c.yaml", text)})
+		if err != nil {
+			t.Errorf("Load(%q) = %v, want the defaults", text, err)
+		} else if !reflect.DeepEqual(cfg, Default()) {
+			t.Errorf("Load(%q) = %+v, want the defaults", text, cfg)
+		}
+	}
+}
+
+func TestWhatCannotBeIsRefusedByName(t *testing.T) {
+	token := func(fields string) string {
+		return `{"auth": {"tokens": [{"name": "a", "sha256": "` + hash + `"}, {` + fields + `}]}}`
+	}
+	other := strings.Repeat("ab", 32)
+	for _, row := range []struct{ says, file, want string }{
+		{"an unknown section", `{"sever": {"port": 1}}`, "sever"},
+		{"an unknown key", `{"security": {"allow_intrusve": true}}`, "allow_intrusve"},
+		{"an unknown key of a tool", `{"tools": {"NmapTool": {"timeout": 3}}}`, "timeout"},
+		{"an unknown key of a token", token(`"name": "b", "sha256": "` + other + `", "rights": "all"`), "rights"},
+		{"a false in quotes", `{"security": {"allow_intrusive": "false"}}`, "security.allow_intrusive"},
+		{"a number for a switch", `{"security": {"allow_intrusive": 1}}`, "security.allow_intrusive"},
+		{"a yes for a switch", `security: {allow_intrusive: yes}`, "security.allow_intrusive"},
+		{"a number in quotes", `{"server": {"port": "8080"}}`, "server.port"},
+		{"a fraction where a whole number is wanted", `{"server": {"port": 80.5}}`, "server.port"},
+		{"a fraction of a tool", `{"tools": {"NmapTool": {"concurrency": 1.9}}}`, "concurrency"},
+		{"a number that is no number, where a whole one is wanted", `server: {port: .nan}`, "server.port"},
+		{"a number that nothing can hold", `{"limits": {"max_stdout_bytes": 1e30}}`, "limits.max_stdout_bytes"},
+		{"a number that nothing can hold, in full",
+			`{"limits": {"max_stdout_bytes": 18446744073709551617}}`, "limits.max_stdout_bytes"},
+		{"a number that wraps around", `{"server": {"port": 18446744073709551615}}`, "server.port"},
+		{"a text for a list", `{"tool": {"include": "NmapTool"}}`, "tool.include"},
+		{"a number in a list", `{"tool": {"include": [1]}}`, "tool.include"},
+		{"a list for a section", `{"server": [1]}`, "server"},
+		{"a list for everything", `[1]`, "c.yaml"},
+		{"a text for everything", `hello`, "c.yaml"},
+		{"broken YAML", "server: {port: 1\n", "c.yaml"},
+		{"a key that stands twice", "server: {port: 1}\nserver: {port: 2}\n", "server"},
+		{"a port that is too large", `{"server": {"port": 65536}}`, "server.port"},
+		{"a port below zero", `{"server": {"port": -1}}`, "server.port"},
+		{"no connections", `{"server": {"max_connections": 0}}`, "server.max_connections"},
+		{"a grace that is not a number", `server: {shutdown_grace_period: .nan}`, "server.shutdown_grace_period"},
+		{"a timeout without end", `tool: {default_timeout: .inf}`, "tool.default_timeout"},
+		{"a timeout of more than an hour", `{"tool": {"default_timeout": 3601}}`, "tool.default_timeout"},
+		{"a recovery without end", `circuit_breaker: {recovery_timeout: .inf}`, "circuit_breaker.recovery_timeout"},
+		{"a network size of nothing", `{"security": {"max_network_size": 0}}`, "security.max_network_size"},
+		{"an unknown transport", `{"server": {"transport": "grpc"}}`, "server.transport"},
+		{"an unknown mode", `{"auth": {"mode": "open"}}`, "auth.mode"},
+		{"an unknown level", `{"logging": {"level": "LOUD"}}`, "logging.level"},
+		{"an unknown format", `{"logging": {"format": "xml"}}`, "logging.format"},
+		{"a bad pattern", `{"tool": {"exclude": ["Nmap["]}}`, "tool.exclude"},
+		{"a bad pattern of a token", token(`"name": "b", "sha256": "` + other + `", "tools": ["["]`), "auth.tokens[1].tools"},
+		{"a hash that is too short", token(`"name": "b", "sha256": "abcd"`), "auth.tokens[1].sha256"},
+		{"a hash that is none", token(`"name": "b", "sha256": "` + strings.Repeat("x", 64) + `"`), "auth.tokens[1].sha256"},
+		{"the hash of nothing at all", token(`"name": "b", "sha256": "e3b0c44298fc1c149afbf4c8996fb924` +
+			`27ae41e4649b934ca495991b7852b855"`), "auth.tokens[1].sha256"},
+		{"a hash that stands twice", token(`"name": "b", "sha256": "` + strings.ToUpper(hash) + `"`), "auth.tokens[1].sha256"},
+		{"no hash", token(`"name": "b"`), "auth.tokens[1].sha256"},
+		{"a name that stands twice", token(`"name": "a", "sha256": "` + other + `"`), "auth.tokens[1].name"},
+		{"a name with a blank", token(`"name": "a b", "sha256": "` + other + `"`), "auth.tokens[1].name"},
+		{"the name of another door", token(`"name": "stdio", "sha256": "` + other + `"`), "auth.tokens[1].name"},
+		{"no name", token(`"sha256": "` + other + `"`), "auth.tokens[1].name"},
+		{"an unknown role", token(`"name": "b", "sha256": "` + other + `", "role": "root"`), "auth.tokens[1].role"},
+		{"a host without an address", `{"scope": {"hosts": {"db.lab": ["localhost"]}}}`, "scope.hosts.db.lab"},
+		{"a suffix that is an address", `{"scope": {"allowed_suffixes": ["10.0.0.1"]}}`, "scope.allowed_suffixes"},
+		{"a suffix with a star", `{"scope": {"allowed_suffixes": ["*.lab"]}}`, "scope.allowed_suffixes"},
+		{"the suffix of everything", `{"scope": {"allowed_suffixes": ["."]}}`, "scope.allowed_suffixes"},
+		{"a tool of a bad name", `{"tools": {"Nmap Tool": {"enabled": true}}}`, "tools.Nmap Tool"},
+		{"no slots for a tool", `{"tools": {"NmapTool": {"concurrency": 0}}}`, "tools.NmapTool.concurrency"},
+		{"a timeout of a tool that is not a number",
+			`tools: {NmapTool: {max_timeout: .nan}}`, "tools.NmapTool.max_timeout"},
+		{"a threshold that is never reached", `{"tools": {"NmapTool": {"failure_threshold": 11}}}`, "tools.NmapTool.failure_threshold"},
+	} {
+		_, err := Load(Source{File: write(t, "c.yaml", row.file)})
+		if err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: Load(%s) = %v, want an error that names %s", row.says, row.file, err, row.want)
+		}
+	}
+}
+
+func TestABadVariableIsRefusedByName(t *testing.T) {
+	for _, row := range []struct{ variable, want string }{
+		{"MCP_SERVER_PORT=http", "MCP_SERVER_PORT"},
+		{"MCP_SERVER_PORT=80.5", "MCP_SERVER_PORT"},
+		{"MCP_SERVER_PORT=70000", "server.port"},
+		{"MCP_SECURITY_ALLOW_INTRUSIVE=maybe", "MCP_SECURITY_ALLOW_INTRUSIVE"},
+		{"MCP_TOOL_DEFAULT_TIMEOUT=soon", "MCP_TOOL_DEFAULT_TIMEOUT"},
+		{"MCP_DEFAULT_TIMEOUT_SEC=soon", "MCP_DEFAULT_TIMEOUT_SEC"},
+		{"MCP_TOOL_DEFAULT_TIMEOUT=NaN", "tool.default_timeout"},
+		{"MCP_TOOL_DEFAULT_TIMEOUT=+Inf", "tool.default_timeout"},
+		{"MCP_CIRCUIT_BREAKER_RECOVERY_TIMEOUT=1e309", "MCP_CIRCUIT_BREAKER_RECOVERY_TIMEOUT"},
+		{"MCP_LIMITS_MAX_STDOUT_BYTES=99999999999999999999", "MCP_LIMITS_MAX_STDOUT_BYTES"},
+		{"LOG_LEVEL=LOUD", "logging.level"},
+		{"TOOL_INCLUDE=[", "tool.include"},
+		{"MCP_CONFIG_FILE=/nonexistent/gatehouse.yaml", "/nonexistent/gatehouse.yaml"},
+	} {
+		_, err := Load(Source{Environ: []string{row.variable}})
+		if err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("Load(%s) = %v, want an error that names %s", row.variable, err, row.want)
+		}
+	}
+}
+
+func TestAFileThatIsNotThereIsAnError(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "none.yaml")
+	if _, err := Load(Source{File: name}); err == nil || !strings.Contains(err.Error(), name) {
+		t.Errorf("Load(%q) = %v, want an error that names it", name, err)
+	}
+}
+
+func TestAnUnknownFlagIsAnError(t *testing.T) {
+	if _, err := Load(Source{Flags: map[string]any{"server.prot": 1}}); err == nil || !strings.Contains(err.Error(), "prot") {
+		t.Errorf("Load(server.prot) = %v, want an error that names it", err)
+	}
+}
+
+func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
+	_, err := Load(Source{File: write(t, "c.yaml", "server: {port: -1}\nauth: {mode: x}\ntools: {A: {rate_per: 0}}\n")})
+	for _, want := range []string{"server.port", "auth.mode", "tools.A.rate_per"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Load = %v, want %s among the errors", err, want)
+		}
+	}
+}
+
+func TestSettingsOfATool(t *testing.T) {
+	spec := tool.Spec{
+		Name: "T", Concurrency: 5, DefaultTimeout: 30 * time.Second, MaxTimeout: 90 * time.Second,
+		Breaker: tool.Breaker{Threshold: 4, Recovery: 20 * time.Second},
+	}
+	defaults := catalog.Settings{
+		Enabled: true, Concurrency: 2, DefaultTimeout: 300 * time.Second, MaxTimeout: time.Hour,
+		BreakerThreshold: 5, BreakerRecovery: time.Minute, RateRequests: 10, RatePer: time.Minute,
+	}
+	change := func(f func(*catalog.Settings)) catalog.Settings {
+		s := defaults
+		f(&s)
+		return s
+	}
+	all := `{enabled: false, concurrency: 7, default_timeout: 8, max_timeout: 9, failure_threshold: 3,
+		recovery_timeout: 1.5, rate_requests: 6, rate_per: 11}`
+	own := catalog.Settings{
+		Concurrency: 7, DefaultTimeout: 8 * time.Second, MaxTimeout: 9 * time.Second, BreakerThreshold: 3,
+		BreakerRecovery: 1500 * time.Millisecond, RateRequests: 6, RatePer: 11 * time.Second,
+	}
+	for _, row := range []struct {
+		says, file string
+		spec       tool.Spec
+		want       catalog.Settings
+	}{
+		{"a tool that says nothing gets the defaults", "", tool.Spec{Name: "T"}, defaults},
+		{"the file changes the defaults", "tool: {default_concurrency: 3, default_timeout: 10}", tool.Spec{Name: "T"},
+			change(func(s *catalog.Settings) { s.Concurrency, s.DefaultTimeout = 3, 10*time.Second })},
+		{"what a tool says of itself beats the defaults", "tool: {default_concurrency: 3}", spec,
+			change(func(s *catalog.Settings) {
+				s.Concurrency, s.DefaultTimeout, s.MaxTimeout = 5, 30*time.Second, 90*time.Second
+				s.BreakerThreshold, s.BreakerRecovery = 4, 20*time.Second
+			})},
+		{"its section beats what it says of itself", "tools: {T: " + all + "}", spec, own},
+		{"the section of another does not count", "tools: {U: " + all + "}", tool.Spec{Name: "T"}, defaults},
+		{"the default timeout is never above the ceiling", "tools: {T: {max_timeout: 10}}", spec,
+			change(func(s *catalog.Settings) {
+				s.Concurrency, s.DefaultTimeout, s.MaxTimeout = 5, 10*time.Second, 10*time.Second
+				s.BreakerThreshold, s.BreakerRecovery = 4, 20*time.Second
+			})},
+		{"a tool cannot ask for more than an hour", "",
+			tool.Spec{Name: "T", DefaultTimeout: 24 * time.Hour, MaxTimeout: 24 * time.Hour},
+			change(func(s *catalog.Settings) { s.DefaultTimeout, s.MaxTimeout = time.Hour, time.Hour })},
+		{"a tool has at least a second", "",
+			tool.Spec{Name: "T", DefaultTimeout: time.Millisecond, MaxTimeout: time.Millisecond},
+			change(func(s *catalog.Settings) { s.DefaultTimeout, s.MaxTimeout = time.Second, time.Second })},
+	} {
+		cfg := load(t, Source{File: write(t, "c.yaml", row.file)})
+		if got := cfg.Settings(row.spec); got != row.want {
+			t.Errorf("%s: Settings = %+v, want %+v", row.says, got, row.want)
+		}
+	}
+}
+
+func TestScopeOfTheConfiguration(t *testing.T) {
+	for _, row := range []struct {
+		file               string
+		networks, suffixes []string
+	}{
+		{"", []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"}, []string{"lab.internal"}},
+		{"scope: {allow_loopback: false}", []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}, []string{"lab.internal"}},
+		{"scope: {allowed_suffixes: [.A.internal, b.internal], allow_loopback: false}",
+			[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}, []string{"a.internal", "b.internal"}},
+	} {
+		cfg := load(t, Source{File: write(t, "c.yaml", row.file)})
+		p := cfg.ScopePolicy()
+		if fmt.Sprint(p.Networks) != fmt.Sprint(row.networks) || !slices.Equal(p.Suffixes, row.suffixes) {
+			t.Errorf("ScopePolicy(%s) = %v %v, want %v %v", row.file, p.Networks, p.Suffixes, row.networks, row.suffixes)
+		}
+		if told := cfg.PluginPolicy("nmap"); fmt.Sprint(told.Networks) != fmt.Sprint(p.Networks) ||
+			!slices.Equal(told.Suffixes, p.Suffixes) || told.MaxNetworkSize != p.MaxAddresses {
+			t.Errorf("PluginPolicy(%s) = %+v, want the scope of the host", row.file, told)
+		}
+	}
+}
+
+func TestAPluginIsToldTheLimits(t *testing.T) {
+	cfg := load(t, Source{File: write(t, "c.yaml",
+		"security: {allow_intrusive: true, max_args_length: 9, max_port_ranges: 8, max_network_size: 7}\n"+
+			"limits: {max_memory_mb: 64, max_file_descriptors: 32}\n")})
+	got := cfg.PluginPolicy("nmap")
+	got.Networks, got.Suffixes = nil, nil
+	want := tool.Policy{
+		AllowIntrusive: true, MaxArgsLength: 9, MaxPortRanges: 8, MaxNetworkSize: 7, MaxMemory: 64 << 20, MaxOpenFiles: 32,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("PluginPolicy = %+v, want %+v", got, want)
+	}
+}
+
+func TestStaticHostsAreKnownInLowerCase(t *testing.T) {
+	cfg := load(t, Source{File: write(t, "c.yaml", "scope: {hosts: {DB.Lab.internal: [10.0.0.1, 10.0.0.2]}}\n")})
+	if got := fmt.Sprint(cfg.Hosts()); got != "map[db.lab.internal:[10.0.0.1 10.0.0.2]]" {
+		t.Errorf("Hosts = %s, want db.lab.internal with both addresses", got)
+	}
+}
+
+func TestSecondsAreDurations(t *testing.T) {
+	for s, want := range map[Seconds]time.Duration{0: 0, 1: time.Second, 0.25: 250 * time.Millisecond, 3600: time.Hour} {
+		if got := s.Duration(); got != want {
+			t.Errorf("Seconds(%v).Duration() = %v, want %v", s, got, want)
+		}
+	}
+}
+
+// Whatever is in the file: no panic, and what is accepted is in range.
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{
+		yamlFile, jsonFile, "", "[]", "server:\n", "server: {port: .nan}", "a: &a [*a]", "tools: {T: {rate_per: 1e400}}",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cfg, err := Load(Source{File: write(t, "c.yaml", text)})
+		if err != nil {
+			return
+		}
+		if p := cfg.Server.Port; p < 0 || p > 65535 {
+			t.Errorf("Load(%q): port = %d", text, p)
+		}
+		for _, s := range []Seconds{cfg.Tool.DefaultTimeout, cfg.RateLimit.Per, cfg.CircuitBreaker.RecoveryTimeout} {
+			if math.IsNaN(float64(s)) || s < 1 {
+				t.Errorf("Load(%q): %v seconds", text, s)
+			}
+		}
+		cfg.Hosts() // must not panic on what was validated
+		for name := range maps.Keys(cfg.Tools) {
+			if set := cfg.Settings(tool.Spec{Name: name}); set.Concurrency < 1 || set.MaxTimeout > MaxTimeout {
+				t.Errorf("Load(%q): Settings(%q) = %+v", text, name, set)
+			}
+		}
+		if _, err := json.Marshal(cfg.PluginPolicy("p")); err != nil {
+			t.Errorf("Load(%q): PluginPolicy: %v", text, err)
+		}
+	})
+}
