@@ -19,7 +19,8 @@ type message struct {
 	Error   json.RawMessage `json:"error"`
 }
 
-// Nothing but JSON-RPC ever reaches stdout, whatever a plugin prints; and the host ends when its client goes away.
+// Nothing but JSON-RPC ever reaches stdout, whatever a plugin prints; and the host ends when its client goes
+// away.
 func TestStdioIsClean(t *testing.T) {
 	cmd := exec.Command(filepath.Join(bin, "gatehouse"), "--plugins-dir", filepath.Join(bin, "lab"), "--log-level", "DEBUG")
 	cmd.Env = environment(t)

@@ -19,7 +19,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// Nothing outlives its owner: whatever ends a call, its processes are gone within this time, even one that left its session.
+// Nothing outlives its owner: whatever ends a call, its processes are gone within this time, even one that
+// left its session.
 const survivorsGone = 3 * time.Second
 
 // marks makes each TreeTool's sleep recognisable by the number of its seconds.

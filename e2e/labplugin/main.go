@@ -1,5 +1,5 @@
-// Command labplugin is a plugin for the tests and the benchmark of the whole program: tools that cost nothing, that print
-// without end, and that leave children behind.
+// Command labplugin is a plugin for the tests and the benchmark of the whole program: tools that cost
+// nothing, that print without end, and that leave children behind.
 package main
 
 import (
@@ -61,7 +61,8 @@ func flood() sdk.Tool {
 	})
 }
 
-// tree leaves its session with a child that sleeps, and waits for it. The label makes the processes countable.
+// tree leaves its session with a child that sleeps, and waits for it. The label makes the processes
+// countable.
 func tree() sdk.Tool {
 	return command.New(command.Definition{
 		Definition: sdk.Definition{

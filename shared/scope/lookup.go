@@ -10,7 +10,8 @@ import (
 // Lookup finds all addresses of a name, IPv4 and IPv6.
 type Lookup func(ctx context.Context, name string) ([]netip.Addr, error)
 
-// DNS asks a resolver for the A and the AAAA records of a name. IPv6 answers are kept: they put a name out of scope.
+// DNS asks a resolver for the A and the AAAA records of a name. IPv6 answers are kept: they put a name out
+// of scope.
 func DNS(r *net.Resolver) Lookup {
 	return func(ctx context.Context, name string) ([]netip.Addr, error) {
 		// The dot at the end keeps the resolver from trying the search list of the machine.

@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// Parse understands a target by its writing alone. It accepts a canonical dotted quad, a canonical dotted quad with a
-// canonical prefix length (host bits are masked off), and a DNS name in letters, digits, hyphens and dots. Everything that
-// programs read in more than one way is refused: leading zeros, octal, hexadecimal and one-number addresses, netmasks,
-// ranges, wildcards, lists, ports, URLs, zones, IPv6, blanks. Errors are [*Error].
+// Parse understands a target by its writing alone. It accepts a canonical dotted quad, a canonical dotted
+// quad with a canonical prefix length (host bits are masked off), and a DNS name in letters, digits, hyphens
+// and dots. Everything that programs read in more than one way is refused: leading zeros, octal, hexadecimal
+// and one-number addresses, netmasks, ranges, wildcards, lists, ports, URLs, zones, IPv6, blanks. Errors are
+// [*Error].
 func Parse(s string) (Target, error) {
 	if err := checkBytes(s); err != nil {
 		return Target{}, err
@@ -46,8 +47,8 @@ func checkBytes(s string) error {
 	return nil
 }
 
-// looksNumeric reports whether a string could be read as an address by some program: its last label begins with a digit,
-// as no top-level domain does.
+// looksNumeric reports whether a string could be read as an address by some program: its last label begins
+// with a digit, as no top-level domain does.
 func looksNumeric(host string) bool {
 	last := host[strings.LastIndexByte(strings.TrimRight(host, "."), '.')+1:]
 	return last != "" && last[0] >= '0' && last[0] <= '9'

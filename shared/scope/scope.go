@@ -1,10 +1,10 @@
-// Package scope decides what a target is and whether it may be touched. It is used by the host, which holds every
-// target argument to it, and by plugins for addresses inside of other arguments. It depends on the standard library
-// alone, and it is a list of what is allowed: whatever is not recognised is refused.
+// Package scope decides what a target is and whether it may be touched. It is used by the host, which holds
+// every target argument to it, and by plugins for addresses inside of other arguments. It depends on the
+// standard library alone, and it is a list of what is allowed: whatever is not recognised is refused.
 //
-// A target is written in exactly one way: a canonical dotted quad, a canonical IPv4 network, or a name below an allowed
-// suffix. Nothing is trimmed, expanded or repaired. A name is resolved once; every answer must be in scope, and the first
-// is pinned:
+// A target is written in exactly one way: a canonical dotted quad, a canonical IPv4 network, or a name below
+// an allowed suffix. Nothing is trimmed, expanded or repaired. A name is resolved once; every answer must be
+// in scope, and the first is pinned:
 //
 //	p := scope.Default()
 //	t, err := p.Pin(ctx, "db.lab.internal", scope.OneHost, scope.DNS(net.DefaultResolver))
@@ -40,7 +40,8 @@ const (
 	OrNetwork             // or a network
 )
 
-// Target is what was written, understood. Of Name and Prefix, exactly one is set after [Parse]; Prefix always after Pin.
+// Target is what was written, understood. Of Name and Prefix, exactly one is set after [Parse]; Prefix
+// always after Pin.
 type Target struct {
 	Text   string       // as written
 	Name   string       // lower case; empty for a literal
@@ -59,7 +60,8 @@ func RFC1918() []netip.Prefix {
 // Loopback returns 127.0.0.0/8.
 func Loopback() netip.Prefix { return netip.MustParsePrefix("127.0.0.0/8") }
 
-// Default returns the scope of a fresh Gatehouse: RFC 1918 and loopback, *.lab.internal, networks of 1024 addresses.
+// Default returns the scope of a fresh Gatehouse: RFC 1918 and loopback, *.lab.internal, networks of 1024
+// addresses.
 func Default() Policy {
 	return Policy{
 		Networks:     append(RFC1918(), Loopback()),
@@ -68,8 +70,8 @@ func Default() Policy {
 	}
 }
 
-// Pin understands a target, holds it to the policy and, for a name, asks lookup once. Errors are [*Error], or what
-// lookup returned.
+// Pin understands a target, holds it to the policy and, for a name, asks lookup once. Errors are [*Error],
+// or what lookup returned.
 func (p Policy) Pin(ctx context.Context, text string, form Form, lookup Lookup) (Target, error) {
 	t, err := Parse(text)
 	if err != nil {
@@ -89,8 +91,8 @@ func (p Policy) Pin(ctx context.Context, text string, form Form, lookup Lookup) 
 	return t, err
 }
 
-// Admit holds a parsed target to the policy without resolving it: a literal must be in scope and of a size that is
-// allowed, a name must be below an allowed suffix.
+// Admit holds a parsed target to the policy without resolving it: a literal must be in scope and of a size
+// that is allowed, a name must be below an allowed suffix.
 func (p Policy) Admit(t Target, form Form) error {
 	if t.Name != "" {
 		if !p.allowsName(t.Name) {

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Collector assembles the output of a call from its events under caps of its own, so that what a plugin sends beyond
-// them costs nothing. The zero Collector keeps nothing and passes nothing on; it is not safe for concurrent use, as
-// events are not either.
+// Collector assembles the output of a call from its events under caps of its own, so that what a plugin
+// sends beyond them costs nothing. The zero Collector keeps nothing and passes nothing on; it is not safe
+// for concurrent use, as events are not either.
 type Collector struct {
 	MaxStdout, MaxStderr int64       // bytes kept of each stream
 	Next                 func(Event) // gets every event on its way, output beyond the caps left out; nil: nobody

@@ -45,8 +45,8 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 // Known reports whether k is one of the kinds of this version; a newer peer may send others.
 func (k Kind) Known() bool { return slices.Contains(kinds, k) }
 
-// InResult reports whether a failure of this kind is an outcome of a run, and therefore reported inside of a result
-// (REST: status 200) and not in its place.
+// InResult reports whether a failure of this kind is an outcome of a run, and therefore reported inside of a
+// result (REST: status 200) and not in its place.
 func (k Kind) InResult() bool {
 	switch k {
 	case KindNotFound, KindTimeout, KindResourceExhausted, KindExecution:
@@ -98,8 +98,8 @@ func (e *Error) With(key string, value any) *Error {
 	return e
 }
 
-// About returns a copy of e that names the tool and the target where it named none: an error is shared by nobody who
-// might still write to it.
+// About returns a copy of e that names the tool and the target where it named none: an error is shared by
+// nobody who might still write to it.
 func (e *Error) About(tool, target string) *Error {
 	c := *e
 	c.Metadata = maps.Clone(e.Metadata)
@@ -115,8 +115,8 @@ func (e *Error) About(tool, target string) *Error {
 	return &c
 }
 
-// AsError turns any error into an [*Error]: one in its chain, or a new one whose kind follows from the cause. It
-// returns nil for nil.
+// AsError turns any error into an [*Error]: one in its chain, or a new one whose kind follows from the
+// cause. It returns nil for nil.
 func AsError(err error) *Error {
 	var e *Error
 	switch {

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Report is the JSON form of what a call came to, the same for REST, MCP and the command line. The fields of the
-// result are always there; those of the error only when there is one (error and error_type are null without).
+// Report is the JSON form of what a call came to, the same for REST, MCP and the command line. The fields of
+// the result are always there; those of the error only when there is one (error and error_type are null
+// without).
 type Report struct {
 	Stdout          string          `json:"stdout"`
 	Stderr          string          `json:"stderr"`
@@ -60,8 +61,8 @@ func (rep *Report) setError(e *Error) {
 	}
 }
 
-// RetrySeconds is a wait as JSON carries it: seconds, rounded up to the millisecond, so that who waits that long has
-// waited long enough.
+// RetrySeconds is a wait as JSON carries it: seconds, rounded up to the millisecond, so that who waits that
+// long has waited long enough.
 func RetrySeconds(d time.Duration) float64 {
 	return math.Ceil(float64(d)/float64(time.Millisecond)) / 1000
 }

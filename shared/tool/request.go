@@ -22,8 +22,8 @@ type Request struct {
 	MaxStdout, MaxStderr int64
 }
 
-// Target is a target argument after the host has held it to the scope: the tool gets the pinned literal, never a name
-// to resolve again.
+// Target is a target argument after the host has held it to the scope: the tool gets the pinned literal,
+// never a name to resolve again.
 type Target struct {
 	Argument string       `json:"argument"`
 	Label    string       `json:"label"`  // as the caller wrote it, a name perhaps
@@ -48,8 +48,8 @@ func (r Request) Target(argument string) (Target, bool) {
 	return Target{}, false
 }
 
-// Event is what a call tells while it runs: exactly one field is set. Kinds that a receiver does not know are dropped
-// by the wire, so that either side can grow.
+// Event is what a call tells while it runs: exactly one field is set. Kinds that a receiver does not know
+// are dropped by the wire, so that either side can grow.
 type Event struct {
 	Output   *Output
 	Progress *Progress

@@ -98,8 +98,8 @@ type Facts struct {
 	Templates    map[string]string // name -> arguments
 }
 
-// Policy is what the host hands to a plugin with Configure, at start and at each reload. A plugin applies it to its
-// own checks; the host has already applied the scope to every target argument.
+// Policy is what the host hands to a plugin with Configure, at start and at each reload. A plugin applies it
+// to its own checks; the host has already applied the scope to every target argument.
 type Policy struct {
 	AllowIntrusive bool
 	Networks       []netip.Prefix // what is in scope
@@ -114,8 +114,8 @@ type Policy struct {
 	Config json.RawMessage // the plugin's own section of the configuration; empty: none
 }
 
-// Validate reports the first thing that is wrong with a manifest, in words for the plugin's author. It does not
-// compile schemas; the host does that with a validator of its own.
+// Validate reports the first thing that is wrong with a manifest, in words for the plugin's author. It does
+// not compile schemas; the host does that with a validator of its own.
 func (m Manifest) Validate() error {
 	if !ValidName(m.Name) {
 		return fmt.Errorf("plugin name %q: allowed are 1 to %d characters of [A-Za-z0-9_-]", m.Name, MaxNameLength)
@@ -162,7 +162,8 @@ func (s Spec) validate() error {
 	return s.validateTargets()
 }
 
-// validateTargets holds that each target argument is a property of the schema: the scope gate reads it by that name.
+// validateTargets holds that each target argument is a property of the schema: the scope gate reads it by
+// that name.
 func (s Spec) validateTargets() error {
 	var schema struct {
 		Properties map[string]json.RawMessage `json:"properties"`

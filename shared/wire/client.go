@@ -13,8 +13,9 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// Client is the host's end: a [tool.Handler] whose work is done by a plugin process. It believes nothing that could
-// hurt: messages are bounded, output is repaired to valid UTF-8, data that is not JSON is refused.
+// Client is the host's end: a [tool.Handler] whose work is done by a plugin process. It believes nothing
+// that could hurt: messages are bounded, output is repaired to valid UTF-8, data that is not JSON is
+// refused.
 type Client struct {
 	rpc    toolpb.PluginClient
 	health healthpb.HealthClient
@@ -31,7 +32,8 @@ func NewClient(conn grpc.ClientConnInterface) *Client {
 // Done is closed when the plugin's process has ended; it is nil for a client that has no process.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Ping asks the plugin's health service whether it serves; ctx should carry a deadline, a frozen plugin never answers.
+// Ping asks the plugin's health service whether it serves; ctx should carry a deadline, a frozen plugin
+// never answers.
 func (c *Client) Ping(ctx context.Context) error {
 	resp, err := c.health.Check(ctx, &healthpb.HealthCheckRequest{Service: PluginName})
 	if err != nil {

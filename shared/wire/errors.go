@@ -13,8 +13,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// statusOf puts an error into a gRPC status, whole, as its detail. The code is for people with a gRPC tool in hand; the
-// host reads the detail.
+// statusOf puts an error into a gRPC status, whole, as its detail. The code is for people with a gRPC tool
+// in hand; the host reads the detail.
 func statusOf(err error) error {
 	if _, ok := status.FromError(err); ok && err != nil {
 		return err

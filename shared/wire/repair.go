@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// repairer makes valid UTF-8 of a stream that comes in chunks: a character that a chunk border splits is kept whole, each
-// run of invalid bytes becomes one U+FFFD. The zero repairer is ready.
+// repairer makes valid UTF-8 of a stream that comes in chunks: a character that a chunk border splits is
+// kept whole, each run of invalid bytes becomes one U+FFFD. The zero repairer is ready.
 type repairer struct {
 	tail []byte // the beginning of a character, at most 3 bytes
 }

@@ -60,8 +60,8 @@ func (s *server) Plan(ctx context.Context, r *toolpb.PlanRequest) (resp *toolpb.
 	return planToPB(p), nil
 }
 
-// Call sends the events as they come and then exactly one result. Failures of the call travel inside of the result, so
-// that partial output and error arrive together; a gRPC status means that the wire itself failed.
+// Call sends the events as they come and then exactly one result. Failures of the call travel inside of the
+// result, so that partial output and error arrive together; a gRPC status means that the wire itself failed.
 func (s *server) Call(r *toolpb.CallRequest, stream toolpb.Plugin_CallServer) error {
 	req, err := requestFromPB(r, time.Now())
 	if err != nil {
@@ -77,7 +77,8 @@ func (s *server) call(ctx context.Context, req tool.Request, emit func(tool.Even
 	return s.handler.Call(ctx, req, emit)
 }
 
-// sender puts messages on one stream. A stream that broke is not written to again: the call learns of it by its context.
+// sender puts messages on one stream. A stream that broke is not written to again: the call learns of it by
+// its context.
 type sender struct {
 	stream toolpb.Plugin_CallServer
 

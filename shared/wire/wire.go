@@ -1,6 +1,7 @@
-// Package wire carries a [tool.Handler] across a process border: gRPC on a unix socket, set up by hashicorp/go-plugin
-// with a magic cookie, a protocol version and mutual TLS. It holds the two ends ([Serve] in the plugin, [Client] in the
-// host) and the translation between the vocabulary of package tool and the published protobuf contract.
+// Package wire carries a [tool.Handler] across a process border: gRPC on a unix socket, set up by
+// hashicorp/go-plugin with a magic cookie, a protocol version and mutual TLS. It holds the two ends ([Serve]
+// in the plugin, [Client] in the host) and the translation between the vocabulary of package tool and the
+// published protobuf contract.
 //
 // In a plugin (package sdk does this):
 //
@@ -29,8 +30,8 @@ const (
 	// ProtocolVersion is the version of the contract in proto/gatehouse/plugin/v1.
 	ProtocolVersion = 1
 
-	// MaxMessage is the most bytes of one message, in either direction. Output is cut into chunks long before; it
-	// bounds a manifest, the arguments and the parsed data of a result.
+	// MaxMessage is the most bytes of one message, in either direction. Output is cut into chunks long before;
+	// it bounds a manifest, the arguments and the parsed data of a result.
 	MaxMessage = 4 << 20
 
 	// PluginName is the name under which the service is dispensed, and that of its health check.
@@ -53,8 +54,9 @@ func Versions(h tool.Handler) map[int]goplugin.PluginSet {
 	return map[int]goplugin.PluginSet{ProtocolVersion: {PluginName: &service{handler: h}}}
 }
 
-// Serve serves a handler to the host that started this process, until the host asks it to end. Like go-plugin's own
-// Serve it takes over os.Stdout and os.Stderr, and ends the process with status 1 when no host started it.
+// Serve serves a handler to the host that started this process, until the host asks it to end. Like
+// go-plugin's own Serve it takes over os.Stdout and os.Stderr, and ends the process with status 1 when no
+// host started it.
 func Serve(h tool.Handler) {
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig:  Handshake(),

@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// flag makes a flag that sets a key of the configuration, if it is given: flags win over all other sources. The kind of
-// zero says what its value is: nil a list, "" a text, 0 a number.
+// flag makes a flag that sets a key of the configuration, if it is given: flags win over all other sources.
+// The kind of zero says what its value is: nil a list, "" a text, 0 a number.
 func (a *app) flag(cmd *cobra.Command, name, key string, zero any, usage string) {
 	f := cmd.Flags()
 	if cmd.Parent() == nil && cmd.Use == "gatehouse" {

@@ -158,11 +158,12 @@ func (h *host) catalogChanged() {
 	}
 }
 
-// readyPatience is how long a door waits for the plugins before it opens: one that hangs in its start must not keep the
-// others from serving, and is told of when it comes.
+// readyPatience is how long a door waits for the plugins before it opens: one that hangs in its start must
+// not keep the others from serving, and is told of when it comes.
 const readyPatience = 3 * time.Second
 
-// start runs the fleet until stop is called, and waits until it has tried every plugin once, or patience ends.
+// start runs the fleet until stop is called, and waits until it has tried every plugin once, or patience
+// ends.
 func (h *host) start(ctx context.Context, patience time.Duration) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1) // closed by nobody; holds the one result of Run

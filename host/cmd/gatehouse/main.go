@@ -1,5 +1,5 @@
-// Command gatehouse is a plugin host: it finds tool plugins, runs each as a process of its own, and lets AI assistants (MCP)
-// and programs (REST) call their tools, behind gates that no plugin can skip.
+// Command gatehouse is a plugin host: it finds tool plugins, runs each as a process of its own, and lets AI
+// assistants (MCP) and programs (REST) call their tools, behind gates that no plugin can skip.
 //
 // Started without arguments it speaks MCP on stdio, as Claude Desktop starts it.
 package main

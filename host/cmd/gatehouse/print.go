@@ -55,8 +55,8 @@ func progressText(p tool.Progress) string {
 	return strings.ReplaceAll(text, "\n", " ")
 }
 
-// plain takes everything out of foreign text that a terminal would obey: control characters other than line ends and tabs,
-// and characters that turn the direction of writing around.
+// plain takes everything out of foreign text that a terminal would obey: control characters other than line
+// ends and tabs, and characters that turn the direction of writing around.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -138,8 +138,8 @@ func (h *host) httpConfig(mcp http.Handler) httpdoor.Config {
 	return cfg
 }
 
-// credentials settles who may come in before the port is opened: the configured tokens, else a generated one; without any
-// only on loopback.
+// credentials settles who may come in before the port is opened: the configured tokens, else a generated
+// one; without any only on loopback.
 func (h *host) credentials() error {
 	local := isLoopback(h.cfg.Server.Host)
 	switch {

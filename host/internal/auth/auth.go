@@ -1,5 +1,5 @@
-// Package auth knows the clients that may come in over HTTP: named tokens, kept as hashes, each with a role and the tools
-// that it may call. Who starts the process is the client of stdio and needs none.
+// Package auth knows the clients that may come in over HTTP: named tokens, kept as hashes, each with a role
+// and the tools that it may call. Who starts the process is the client of stdio and needs none.
 //
 //	a, err := auth.New(tokens)
 //	client, ok := a.Authenticate(bearer)
@@ -60,8 +60,8 @@ func New(list []Token) (*Tokens, error) {
 	return t, nil
 }
 
-// Authenticate finds the client whose token this is. It compares hashes, and with every token, so that the time tells
-// nothing.
+// Authenticate finds the client whose token this is. It compares hashes, and with every token, so that the
+// time tells nothing.
 func (t *Tokens) Authenticate(token string) (client string, ok bool) {
 	sum := sha256.Sum256([]byte(token))
 	for _, c := range t.list {
@@ -72,8 +72,8 @@ func (t *Tokens) Authenticate(token string) (client string, ok bool) {
 	return client, ok
 }
 
-// Authorize says whether a client may call a tool; the error is an [*tool.Error] of kind forbidden. Clients without a
-// token (stdio, and addresses where no tokens are asked for) may call everything.
+// Authorize says whether a client may call a tool; the error is an [*tool.Error] of kind forbidden. Clients
+// without a token (stdio, and addresses where no tokens are asked for) may call everything.
 func (t *Tokens) Authorize(_ context.Context, client, name string) error {
 	token, known := t.byName[client]
 	if !known {
@@ -111,8 +111,8 @@ func ParseHash(s string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(raw), nil
 }
 
-// tokenFile is the generated token in the state directory: the only one that is kept in clear, so that the operator can
-// read it.
+// tokenFile is the generated token in the state directory: the only one that is kept in clear, so that the
+// operator can read it.
 const tokenFile = "token"
 
 // ReadToken returns the generated token of a state directory; fs.ErrNotExist when there is none.

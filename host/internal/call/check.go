@@ -29,8 +29,8 @@ func (r *Router) check(inner next) next {
 	}
 }
 
-// violations holds the arguments to the schema. A null that the schema does not want counts as a member that is not there:
-// many programs write optional fields so.
+// violations holds the arguments to the schema. A null that the schema does not want counts as a member that
+// is not there: many programs write optional fields so.
 func (c *passage) violations() []catalog.Violation {
 	if c.args.raw == nil {
 		return nil

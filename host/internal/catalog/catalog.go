@@ -1,6 +1,7 @@
-// Package catalog is the list of the tools that can be called right now. A [Catalog] is immutable: fleet makes a new one
-// whenever the set of plugins changes, a call loads the current one once and keeps it to its end. An [Entry] is a tool whose
-// manifest has been found good: names checked, schemas compiled, settings resolved.
+// Package catalog is the list of the tools that can be called right now. A [Catalog] is immutable: fleet
+// makes a new one whenever the set of plugins changes, a call loads the current one once and keeps it to its
+// end. An [Entry] is a tool whose manifest has been found good: names checked, schemas compiled, settings
+// resolved.
 //
 //	entries, err := catalog.Compile(manifest, handler, settings)
 //	c, clashes := catalog.New(entries...)
@@ -17,8 +18,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// ErrNotRunning is in the chain of a handler's error when the call never reached the plugin, because it has no process at the
-// moment. It says nothing about the tool.
+// ErrNotRunning is in the chain of a handler's error when the call never reached the plugin, because it has
+// no process at the moment. It says nothing about the tool.
 var ErrNotRunning = errors.New("the plugin is not running")
 
 // Settings are the numbers in force for one tool: the configuration's, else the tool's own, else the host's.

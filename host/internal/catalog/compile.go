@@ -14,9 +14,10 @@ const (
 	CorrelationArgument = "correlation_id"
 )
 
-// Compile turns a manifest into entries, or says what is wrong with it. settings resolves the numbers of a tool. The
-// entries' schemas are those that clients see: the input schema has the host's own arguments added and takes no unknown ones,
-// the output schema is the report with the tool's data inside. Hidden tools are left out.
+// Compile turns a manifest into entries, or says what is wrong with it. settings resolves the numbers of a
+// tool. The entries' schemas are those that clients see: the input schema has the host's own arguments added
+// and takes no unknown ones, the output schema is the report with the tool's data inside. Hidden tools are
+// left out.
 func Compile(
 	m tool.Manifest, h tool.Handler, settings func(tool.Spec) Settings,
 ) ([]*Entry, error) {
@@ -59,7 +60,8 @@ func compile(spec tool.Spec, s Settings) (*Entry, error) {
 	return &Entry{Spec: spec, Settings: s, Input: schema}, nil
 }
 
-// withHostArguments adds the host's arguments to an input schema, in place of those that the tool declared itself.
+// withHostArguments adds the host's arguments to an input schema, in place of those that the tool declared
+// itself.
 func withHostArguments(raw json.RawMessage, s Settings) (json.RawMessage, error) {
 	var schema map[string]any
 	if err := json.Unmarshal(raw, &schema); err != nil {
@@ -88,8 +90,8 @@ func withHostArguments(raw json.RawMessage, s Settings) (json.RawMessage, error)
 	return json.Marshal(schema)
 }
 
-// closeSchema refuses arguments that the schema does not name, unless it says itself what becomes of them. Properties may
-// also come from a subschema, which additionalProperties would not see.
+// closeSchema refuses arguments that the schema does not name, unless it says itself what becomes of them.
+// Properties may also come from a subschema, which additionalProperties would not see.
 func closeSchema(schema map[string]any) {
 	for _, said := range []string{"additionalProperties", "unevaluatedProperties"} {
 		if _, ok := schema[said]; ok {

@@ -24,8 +24,8 @@ type Violation struct {
 	Message string `json:"message"`
 }
 
-// CompileSchema compiles a schema that a plugin brought. Formats are asserted; a reference to anything outside of the
-// schema is an error, so that no schema makes the host read a file or fetch a page.
+// CompileSchema compiles a schema that a plugin brought. Formats are asserted; a reference to anything
+// outside of the schema is an error, so that no schema makes the host read a file or fetch a page.
 func CompileSchema(raw json.RawMessage) (*Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
@@ -65,7 +65,8 @@ func (s *Schema) Validate(raw json.RawMessage) []Violation {
 
 var english = message.NewPrinter(language.English)
 
-// leaves collects the violations that have no cause of their own; the others only say that something below is wrong.
+// leaves collects the violations that have no cause of their own; the others only say that something below
+// is wrong.
 func leaves(e *jsonschema.ValidationError, to []Violation) []Violation {
 	if len(e.Causes) == 0 {
 		return append(to, violations(e)...)

@@ -1,8 +1,9 @@
-// Package config turns flags, environment and file into one validated [Config] value. After [Load] returned nil nothing
-// in it can be out of range; nobody else reads the environment or the file.
+// Package config turns flags, environment and file into one validated [Config] value. After [Load] returned
+// nil nothing in it can be out of range; nobody else reads the environment or the file.
 //
-// What is said more closely wins: flags over environment over file over the defaults of [Default]. The settings of one
-// tool come from its own section of the file, else from what the tool says of itself, else from the host's defaults.
+// What is said more closely wins: flags over environment over file over the defaults of [Default]. The
+// settings of one tool come from its own section of the file, else from what the tool says of itself, else
+// from the host's defaults.
 //
 //	cfg, err := config.Load(config.Source{Environ: os.Environ()})
 package config

@@ -24,7 +24,8 @@ type Source struct {
 	Flags   map[string]any // dotted key -> value, such as "server.port" -> 8081
 }
 
-// aliases are the names of the environment that do not follow MCP_<SECTION>_<KEY>, kept from the Python server.
+// aliases are the names of the environment that do not follow MCP_<SECTION>_<KEY>, kept from the Python
+// server.
 var aliases = map[string]string{
 	"MCP_MAX_ARGS_LEN":         "security.max_args_length",
 	"MCP_DEFAULT_TIMEOUT_SEC":  "tool.default_timeout",
@@ -40,7 +41,8 @@ var aliases = map[string]string{
 	"LOG_FORMAT":               "logging.format",
 }
 
-// Load reads, merges and validates. Unknown keys, wrong types and impossible values are errors, never ignored.
+// Load reads, merges and validates. Unknown keys, wrong types and impossible values are errors, never
+// ignored.
 func Load(s Source) (Config, error) {
 	env := environment(s.Environ)
 	k := koanf.New(".")
@@ -79,8 +81,8 @@ func loadFile(k *koanf.Koanf, name string) error {
 	return nil
 }
 
-// parser reads YAML, in which a key without a value says nothing, as an empty variable does: a section of which every line
-// is a comment leaves the defaults alone.
+// parser reads YAML, in which a key without a value says nothing, as an empty variable does: a section of
+// which every line is a comment leaves the defaults alone.
 type parser struct{ *yaml.YAML }
 
 func (p parser) Unmarshal(raw []byte) (map[string]any, error) {
@@ -100,7 +102,8 @@ func dropEmpty(doc map[string]any) {
 	}
 }
 
-// decode lays what was said over the defaults. Types are not converted: a "false" in quotes is an error and not a true.
+// decode lays what was said over the defaults. Types are not converted: a "false" in quotes is an error and
+// not a true.
 func decode(k *koanf.Koanf) (Config, error) {
 	cfg := Default()
 	err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
@@ -130,8 +133,8 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
-// fromEnvironment finds the keys that the environment sets, with values of their right types. An empty variable sets
-// nothing.
+// fromEnvironment finds the keys that the environment sets, with values of their right types. An empty
+// variable sets nothing.
 func fromEnvironment(env map[string]string) (map[string]any, error) {
 	set := make(map[string]any)
 	for key, typ := range keys(reflect.TypeFor[Config](), "") {

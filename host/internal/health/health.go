@@ -1,5 +1,6 @@
-// Package health turns checks into one status. A check has a priority: a critical one that fails makes the whole
-// unhealthy, an important one makes it degraded, informational ones degrade it only when all of them fail.
+// Package health turns checks into one status. A check has a priority: a critical one that fails makes the
+// whole unhealthy, an important one makes it degraded, informational ones degrade it only when all of them
+// fail.
 //
 //	report := health.Summarize(time.Now(), "http", checks)
 package health

@@ -21,8 +21,9 @@ const (
 	bodyTimeout = 15 * time.Second
 )
 
-// readObject reads a body that must be one JSON object, strictly: the media type is application/json, nothing is compressed,
-// no member name stands twice, the text is valid UTF-8, nothing follows. It returns the status of a refusal.
+// readObject reads a body that must be one JSON object, strictly: the media type is application/json,
+// nothing is compressed, no member name stands twice, the text is valid UTF-8, nothing follows. It returns
+// the status of a refusal.
 func readObject(w http.ResponseWriter, r *http.Request) (json.RawMessage, int, *tool.Error) {
 	if status, err := checkMedia(r); err != nil {
 		return nil, status, err

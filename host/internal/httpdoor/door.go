@@ -1,6 +1,6 @@
-// Package httpdoor is the door for programs: REST routes over HTTP, and the place where the MCP endpoint is mounted. It
-// checks what any HTTP server must check before a caller is believed (host, origin, credential, media type, size) and then
-// hands a request to the [Caller]; what a tool may do is decided behind it.
+// Package httpdoor is the door for programs: REST routes over HTTP, and the place where the MCP endpoint is
+// mounted. It checks what any HTTP server must check before a caller is believed (host, origin, credential,
+// media type, size) and then hands a request to the [Caller]; what a tool may do is decided behind it.
 //
 //	door, err := httpdoor.New(httpdoor.Config{Caller: router, Catalog: fleet.Catalog, Tokens: tokens, ...})
 //	err = door.Serve(ctx, listener)
@@ -125,8 +125,8 @@ func (d *Door) routes() http.Handler {
 	}
 	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
 
-	// In order: what a request cost is counted whatever became of it; a page of a foreign site is sent away before anything
-	// of its request is looked at; then the routes, each with its own lock.
+	// In order: what a request cost is counted whatever became of it; a page of a foreign site is sent away
+	// before anything of its request is looked at; then the routes, each with its own lock.
 	return d.observe(m, d.recoverPanics(d.sameOrigin(d.knownHost(m))))
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// Hosts is what may stand in the Host header: the names under which the door can be reached. It keeps a page that rebinds
-// its own name to this machine from talking to it.
+// Hosts is what may stand in the Host header: the names under which the door can be reached. It keeps a page
+// that rebinds its own name to this machine from talking to it.
 type Hosts struct {
 	Names      []string // lower case, without a port
 	AnyAddress bool     // any IP address as well: the door is bound to all interfaces
@@ -58,8 +58,8 @@ func (d *Door) knownHost(next http.Handler) http.Handler {
 	})
 }
 
-// sameOrigin refuses what a browser sends on behalf of a foreign page: an Origin that is not the door's own, or fetch
-// metadata that say so. Programs send neither.
+// sameOrigin refuses what a browser sends on behalf of a foreign page: an Origin that is not the door's own,
+// or fetch metadata that say so. Programs send neither.
 func (d *Door) sameOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if foreignOrigin(r) {
@@ -103,8 +103,8 @@ func (d *Door) authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// identify says in the context who calls: the name of the token, or where none is asked for, the address. A request with a
-// bad credential or none goes on as nobody.
+// identify says in the context who calls: the name of the token, or where none is asked for, the address. A
+// request with a bad credential or none goes on as nobody.
 func (d *Door) identify(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next(w, r.WithContext(auth.WithClient(r.Context(), d.client(r))))

@@ -19,8 +19,8 @@ const (
 	maxHeader     = 12 << 10 // net/http adds 4 KiB of its own
 )
 
-// Serve serves on a listener, with at most maxConnections at a time, until ctx ends. It then takes nothing new, lets calls
-// in flight finish for at most grace, and cancels what is left.
+// Serve serves on a listener, with at most maxConnections at a time, until ctx ends. It then takes nothing
+// new, lets calls in flight finish for at most grace, and cancels what is left.
 func (d *Door) Serve(ctx context.Context, l net.Listener, maxConnections int, grace time.Duration) error {
 	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelCalls()

@@ -1,5 +1,6 @@
-// Package mcpdoor is the door for AI assistants: the tools of the catalog over the Model Context Protocol, on stdio and as
-// Streamable HTTP. It translates and nothing else; what a tool may do is decided behind the [Caller].
+// Package mcpdoor is the door for AI assistants: the tools of the catalog over the Model Context Protocol,
+// on stdio and as Streamable HTTP. It translates and nothing else; what a tool may do is decided behind the
+// [Caller].
 //
 //	door, err := mcpdoor.New(mcpdoor.Config{Caller: router, Catalog: fleet.Catalog, ...})
 //	err = door.ServeStdio(ctx, in, out) // or mount door.Handler() at /mcp
@@ -111,7 +112,8 @@ func (d *Door) hideDisabled(_ context.Context, _ any, _ *mcp.ListToolsRequest, r
 	})
 }
 
-// observeUnknownTool sends a call that mcp-go refused by itself the way of all calls, so that the trail has it too.
+// observeUnknownTool sends a call that mcp-go refused by itself the way of all calls, so that the trail has
+// it too.
 func (d *Door) observeUnknownTool(ctx context.Context, _ any, _ mcp.MCPMethod, message any, err error) {
 	req, ok := message.(*mcp.CallToolRequest)
 	if !ok || !errors.Is(err, server.ErrToolNotFound) {

@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// stdioWorkers is how many calls of the one client run at a time here; the gates behind set the real limits. Beyond it
-	// mcp-go would run a call on its read loop, and no cancel could reach it.
+	// stdioWorkers is how many calls of the one client run at a time here; the gates behind set the real
+	// limits. Beyond it mcp-go would run a call on its read loop, and no cancel could reach it.
 	stdioWorkers = 100
 	// sessionTTL must be longer than the longest call: the sweeper looks at the starts of requests.
 	sessionTTL = 2 * time.Hour
 )
 
-// ServeStdio talks to the one client that started this process, until its stream ends or ctx does. Nothing but JSON-RPC is
-// written to out.
+// ServeStdio talks to the one client that started this process, until its stream ends or ctx does. Nothing
+// but JSON-RPC is written to out.
 func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	s := server.NewStdioServer(d.server)
 	server.WithWorkerPoolSize(stdioWorkers)(s)
@@ -41,8 +41,8 @@ type HTTP struct {
 
 var _ http.Handler = (*HTTP)(nil)
 
-// HTTP makes the endpoint. It speaks the revisions up to 2025-11-25: in the stateless one mcp-go keeps the ids of all
-// clients' requests in one space, and any client could cancel any other's call.
+// HTTP makes the endpoint. It speaks the revisions up to 2025-11-25: in the stateless one mcp-go keeps the
+// ids of all clients' requests in one space, and any client could cancel any other's call.
 func (d *Door) HTTP() *HTTP {
 	return &HTTP{server: server.NewStreamableHTTPServer(d.server,
 		server.WithStateful(true), server.WithSessionIdleTTL(sessionTTL), server.WithStreamableHTTPLogger(d.cfg.Logger),

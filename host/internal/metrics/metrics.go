@@ -64,7 +64,8 @@ func New() *Metrics {
 // Started counts a call that passed every gate.
 func (m *Metrics) Started(name string) { m.active.WithLabelValues(name).Inc() }
 
-// Finished counts a call that ended; kind is empty when it went well, ran is whether it was counted by Started.
+// Finished counts a call that ended; kind is empty when it went well, ran is whether it was counted by
+// Started.
 func (m *Metrics) Finished(name string, kind tool.Kind, elapsed time.Duration, ran bool) {
 	if ran {
 		m.active.WithLabelValues(name).Dec()

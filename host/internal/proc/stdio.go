@@ -10,8 +10,8 @@ import (
 // JSON-RPC; no library that prints, and no child that inherits os.Stdin, may touch them. main calls it before
 // anything else.
 //
-// restore undoes it. Keep it for as long as the guard is to hold: it holds the end of the pipe that nobody writes to, and a
-// file that nobody refers to is closed by the garbage collector.
+// restore undoes it. Keep it for as long as the guard is to hold: it holds the end of the pipe that nobody
+// writes to, and a file that nobody refers to is closed by the garbage collector.
 func GuardStdio() (in, out *os.File, restore func(), err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
