@@ -21,8 +21,9 @@ const (
 type Error struct {
 	Reason     Reason
 	Message    string
-	Suggestion string         // what to do next
-	Metadata   map[string]any // for TooLarge: network_size, max_network_size, suggested_prefix, example, prefix_sizes
+	Suggestion string // what to do next
+	// For TooLarge: network_size, max_network_size, suggested_prefix, example, prefix_sizes.
+	Metadata map[string]any
 }
 
 // Error returns the message.
@@ -63,9 +64,10 @@ func (p Policy) admitSize(t Target) error {
 	fit := 33 - bits.Len(uint(max(p.MaxAddresses, 1))) // the widest prefix whose size is within the maximum
 	example := netip.PrefixFrom(t.Prefix.Addr(), fit).String()
 	return &Error{
-		Reason:     TooLarge,
-		Message:    fmt.Sprintf("%s has %d addresses; at most %d are allowed", t.Text, size, p.MaxAddresses),
-		Suggestion: fmt.Sprintf("use a prefix of /%d or longer, for example %s, and scan it part by part", fit, example),
+		Reason:  TooLarge,
+		Message: fmt.Sprintf("%s has %d addresses; at most %d are allowed", t.Text, size, p.MaxAddresses),
+		Suggestion: fmt.Sprintf(
+			"use a prefix of /%d or longer, for example %s, and scan it part by part", fit, example),
 		Metadata: map[string]any{
 			"network_size":     size,
 			"max_network_size": p.MaxAddresses,

@@ -57,7 +57,8 @@ func looksNumeric(host string) bool {
 func parseLiteral(text, host, bits string, isNetwork bool) (Target, error) {
 	addr, err := netip.ParseAddr(host)
 	if err != nil || !addr.Is4() || addr.String() != host {
-		return Target{}, syntax(text, "an address is four decimal numbers from 0 to 255 without leading zeros, such as 10.0.3.7")
+		return Target{}, syntax(text,
+			"an address is four decimal numbers from 0 to 255 without leading zeros, such as 10.0.3.7")
 	}
 	n := 32
 	if isNetwork {

@@ -137,11 +137,13 @@ func (p Policy) allowsName(name string) bool {
 // pinAnswer takes the first answer if every answer may be touched: a name with one foot outside is outside.
 func (p Policy) pinAnswer(name string, addrs []netip.Addr) (netip.Prefix, error) {
 	if len(addrs) == 0 || len(addrs) > maxAnswers {
-		return netip.Prefix{}, p.outside(fmt.Sprintf("%s has %d addresses; allowed are 1 to %d", name, len(addrs), maxAnswers))
+		return netip.Prefix{}, p.outside(
+			fmt.Sprintf("%s has %d addresses; allowed are 1 to %d", name, len(addrs), maxAnswers))
 	}
 	for _, a := range addrs {
 		if !a.Is4() || !p.Contains(netip.PrefixFrom(a, 32)) {
-			return netip.Prefix{}, p.outside(fmt.Sprintf("%s resolves to %s, which is outside of the allowed networks", name, a))
+			return netip.Prefix{}, p.outside(
+				fmt.Sprintf("%s resolves to %s, which is outside of the allowed networks", name, a))
 		}
 	}
 	return netip.PrefixFrom(addrs[0], 32), nil

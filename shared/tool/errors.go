@@ -14,7 +14,7 @@ type Kind string
 
 // The kinds, in the order of the way of a call. docs/api.md has the table with REST and MCP forms.
 const (
-	KindValidation        Kind = "validation_error"     // bad arguments, bad target, flag not allowed, network too large
+	KindValidation        Kind = "validation_error"     // bad arguments or target, flag not allowed, too large
 	KindOutOfScope        Kind = "out_of_scope"         // a target outside the allowed networks
 	KindIntrusiveDenied   Kind = "intrusive_denied"     // needs allow_intrusive
 	KindUnauthenticated   Kind = "unauthenticated"      // no credential, or a bad one

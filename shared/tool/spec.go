@@ -143,7 +143,8 @@ func (s Spec) validate() error {
 	case s.Description == "":
 		return fmt.Errorf("tool %s: the description is missing", s.Name)
 	case len(s.Description) > MaxDescription:
-		return fmt.Errorf("tool %s: the description has %d bytes; allowed are %d", s.Name, len(s.Description), MaxDescription)
+		return fmt.Errorf("tool %s: the description has %d bytes; allowed are %d",
+			s.Name, len(s.Description), MaxDescription)
 	case s.Concurrency < 0 || s.Concurrency > 1000:
 		return fmt.Errorf("tool %s: concurrency %d: allowed are 0 (default) to 1000", s.Name, s.Concurrency)
 	case s.DefaultTimeout < 0 || s.MaxTimeout < 0:

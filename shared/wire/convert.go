@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -101,8 +100,9 @@ func policyToPB(p tool.Policy) *toolpb.ConfigureRequest {
 
 func policyFromPB(pb *toolpb.ConfigureRequest) (tool.Policy, error) {
 	p := tool.Policy{
-		AllowIntrusive: pb.GetAllowIntrusive(), Suffixes: pb.GetSuffixes(), MaxNetworkSize: int(pb.GetMaxNetworkSize()),
-		MaxPortRanges: int(pb.GetMaxPortRanges()), MaxArgsLength: int(pb.GetMaxArgsLength()),
+		AllowIntrusive: pb.GetAllowIntrusive(), Suffixes: pb.GetSuffixes(),
+		MaxNetworkSize: int(pb.GetMaxNetworkSize()),
+		MaxPortRanges:  int(pb.GetMaxPortRanges()), MaxArgsLength: int(pb.GetMaxArgsLength()),
 		MaxMemory: pb.GetMaxMemory(), MaxOpenFiles: pb.GetMaxOpenFiles(), Config: pb.GetConfig(),
 	}
 	for _, n := range pb.GetNetworks() {
@@ -143,7 +143,7 @@ func requestFromPB(pb *toolpb.CallRequest, now time.Time) (tool.Request, error) 
 	for _, t := range pb.GetTargets() {
 		prefix, err := netip.ParsePrefix(t.GetPrefix())
 		if err != nil {
-			return r, fmt.Errorf("read target: %w", tool.Errorf(tool.KindValidation, "target %s: %w", t.GetLabel(), err))
+			return r, tool.Errorf(tool.KindValidation, "read target %s: %w", t.GetLabel(), err)
 		}
 		r.Targets = append(r.Targets, tool.Target{Argument: t.GetArgument(), Label: t.GetLabel(), Prefix: prefix})
 	}
@@ -156,7 +156,9 @@ func planToPB(p tool.Plan) *toolpb.PlanResponse {
 		Notes: texts(p.Notes),
 	}
 	for _, t := range p.Tokens {
-		pb.Tokens = append(pb.Tokens, &toolpb.Token{Text: text(t.Text), Verdict: string(t.Verdict), Why: text(t.Why)})
+		pb.Tokens = append(pb.Tokens, &toolpb.Token{
+			Text: text(t.Text), Verdict: string(t.Verdict), Why: text(t.Why),
+		})
 	}
 	if p.Error != nil {
 		pb.Error = errorToPB(p.Error)
@@ -188,7 +190,8 @@ func progressToPB(p tool.Progress) *toolpb.CallResponse {
 
 func progressFromPB(pb *toolpb.Progress) *tool.Progress {
 	return &tool.Progress{
-		Task: pb.GetTask(), Percent: pb.GetPercent(), Done: pb.GetDone(), Total: pb.GetTotal(), Message: pb.GetMessage(),
+		Task: pb.GetTask(), Percent: pb.GetPercent(), Done: pb.GetDone(), Total: pb.GetTotal(),
+		Message: pb.GetMessage(),
 	}
 }
 
@@ -197,7 +200,9 @@ func outputToPB(s tool.Stream, data []byte) *toolpb.CallResponse {
 	if s == tool.Stderr {
 		stream = toolpb.Output_STREAM_STDERR
 	}
-	return &toolpb.CallResponse{Kind: &toolpb.CallResponse_Output{Output: &toolpb.Output{Stream: stream, Data: data}}}
+	return &toolpb.CallResponse{Kind: &toolpb.CallResponse_Output{
+		Output: &toolpb.Output{Stream: stream, Data: data},
+	}}
 }
 
 func resultToPB(r tool.Result, err error) *toolpb.CallResponse {

@@ -24,7 +24,9 @@ type server struct {
 
 var _ toolpb.PluginServer = (*server)(nil)
 
-func (s *server) Describe(ctx context.Context, _ *toolpb.DescribeRequest) (resp *toolpb.DescribeResponse, err error) {
+func (s *server) Describe(
+	ctx context.Context, _ *toolpb.DescribeRequest,
+) (resp *toolpb.DescribeResponse, err error) {
 	defer recoverTo(&err)
 	m, err := s.handler.Describe(ctx)
 	if err != nil {
@@ -72,7 +74,9 @@ func (s *server) Call(r *toolpb.CallRequest, stream toolpb.Plugin_CallServer) er
 	return out.result(res, err)
 }
 
-func (s *server) call(ctx context.Context, req tool.Request, emit func(tool.Event)) (res tool.Result, err error) {
+func (s *server) call(
+	ctx context.Context, req tool.Request, emit func(tool.Event),
+) (res tool.Result, err error) {
 	defer recoverTo(&err)
 	return s.handler.Call(ctx, req, emit)
 }

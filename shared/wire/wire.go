@@ -96,7 +96,9 @@ func (s *service) GRPCServer(_ *goplugin.GRPCBroker, g *grpc.Server) error {
 	return nil
 }
 
-func (s *service) GRPCClient(done context.Context, _ *goplugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+func (s *service) GRPCClient(
+	done context.Context, _ *goplugin.GRPCBroker, conn *grpc.ClientConn,
+) (any, error) {
 	c := NewClient(conn)
 	c.done = done.Done()
 	return c, nil

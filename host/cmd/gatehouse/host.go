@@ -118,7 +118,7 @@ func newHost(cfg config.Config, log *slog.Logger) (*host, error) {
 	policy := cfg.ScopePolicy()
 	h.router, err = call.New(call.Config{
 		Catalog:        h.fleet.Catalog,
-		Authorize:      func(ctx context.Context, client, tool string) error { return h.tokens.Authorize(ctx, client, tool) },
+		Authorize:      h.authorize,
 		Scope:          func() scope.Policy { return policy },
 		Lookup:         scope.Static(cfg.Hosts(), scope.DNS(net.DefaultResolver)),
 		MaxClients:     cfg.RateLimit.MaxClients,
@@ -133,6 +133,11 @@ func newHost(cfg config.Config, log *slog.Logger) (*host, error) {
 		return nil, fmt.Errorf("router: %w", err)
 	}
 	return h, nil
+}
+
+// authorize asks the credentials of the moment: a generated one comes after the router was made.
+func (h *host) authorize(ctx context.Context, client, tool string) error {
+	return h.tokens.Authorize(ctx, client, tool)
 }
 
 func configuredTokens(cfg config.Auth) ([]auth.Token, error) {

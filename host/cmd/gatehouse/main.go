@@ -94,9 +94,9 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gatehouse",
 		Short: "A plugin host that lets AI assistants and programs run network diagnostics, behind gates",
-		Long: `Gatehouse finds tool plugins (nmap, ping, and what others write), runs each as a process of its own, and offers
-their tools over MCP and REST. Scope of targets, rate limits, concurrency and circuit breakers are the host's: a plugin
-can neither skip them nor outlive it.
+		Long: `Gatehouse finds tool plugins (nmap, ping, and what others write), runs each as a process of its
+own, and offers their tools over MCP and REST. Scope of targets, rate limits, concurrency and circuit breakers
+are the host's: a plugin can neither skip them nor outlive it.
 
 Without a command it serves: MCP on stdio, or what MCP_SERVER_TRANSPORT says.`,
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true, Version: version,
@@ -106,7 +106,8 @@ Without a command it serves: MCP on stdio, or what MCP_SERVER_TRANSPORT says.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	f := root.PersistentFlags()
 	f.StringVar(&a.configFile, "config", "", "configuration file, YAML or JSON (environment: MCP_CONFIG_FILE)")
-	a.flag(root, "plugins-dir", "plugins.dirs", nil, "directories with plugins (default: plugins/ beside this program)")
+	a.flag(root, "plugins-dir", "plugins.dirs", nil,
+		"directory with plugins; may be repeated (default: plugins/ beside this program)")
 	a.flag(root, "log-level", "logging.level", "", "DEBUG, INFO, WARN or ERROR")
 	a.flag(root, "log-format", "logging.format", "", "structured (JSON) or simple")
 	root.AddCommand(a.serveCommand(), a.callCommand(), a.planCommand(), a.toolsCommand(), a.tokenCommand(),

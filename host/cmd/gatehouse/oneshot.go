@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -67,7 +66,8 @@ func (o *oneShot) request(args []string) (tool.Request, error) {
 	}
 	if len(rest) > 0 {
 		if i := slices.IndexFunc(rest, func(s string) bool { return strings.ContainsAny(s, " \t\r\n") }); i >= 0 {
-			return tool.Request{}, fmt.Errorf("the argument %q has a blank in it; arguments are words without blanks", rest[i])
+			return tool.Request{}, fmt.Errorf(
+				"the argument %q has a blank in it; arguments are words without blanks", rest[i])
 		}
 		values["extra_args"] = strings.Join(rest, " ")
 	}
@@ -98,7 +98,8 @@ func jsonOrText(s string) any {
 
 // withHost runs f against a host that is started for it and ended after it.
 func (a *app) withHost(ctx context.Context, f func(*host) error) error {
-	if _, said := a.flags["logging.level"]; !said && a.getenv("LOG_LEVEL") == "" && a.getenv("MCP_LOGGING_LEVEL") == "" {
+	_, said := a.flags["logging.level"]
+	if !said && a.getenv("LOG_LEVEL") == "" && a.getenv("MCP_LOGGING_LEVEL") == "" {
 		a.flags["logging.level"] = "ERROR" // the answer is on stdout; a person asked for nothing else
 	}
 	if _, said := a.flags["logging.format"]; !said {
@@ -155,11 +156,14 @@ func exitOf(res tool.Result, err error) error {
 		return &exitError{code: res.ReturnCode}
 	case e.Kind == tool.KindTimeout:
 		return &exitError{code: tool.ReturnCodeTimeout}
-	case e.Kind.InResult() || e.Kind == tool.KindUnknown || e.Kind == tool.KindUnavailable || e.Kind == tool.KindCancelled:
+	case e.Kind.InResult():
 		return &exitError{code: exitUnable}
-	default:
-		return &exitError{code: exitRefused}
 	}
+	switch e.Kind {
+	case tool.KindUnknown, tool.KindUnavailable, tool.KindCancelled:
+		return &exitError{code: exitUnable}
+	}
+	return &exitError{code: exitRefused}
 }
 
 // explain prints an error for a person: what was wrong, and what to do next.
@@ -236,7 +240,8 @@ func (a *app) listTools(h *host, asJSON bool) error {
 		return failure(writeJSON(a.stdout, map[string]any{"tools": all, "total": len(all)}))
 	}
 	if len(all) == 0 {
-		return failure(errors.New("no tools; drop a compiled plugin into " + strings.Join(h.cfg.Plugins.Dirs, " or ")))
+		return failure(fmt.Errorf("no tools; drop a compiled plugin into %s",
+			strings.Join(h.cfg.Plugins.Dirs, " or ")))
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TOOL\tPLUGIN\tVERSION\tSTATE\tDESCRIPTION")

@@ -51,7 +51,8 @@ func (h *host) catalogCheck() health.Check {
 	n := len(h.fleet.Catalog().Names())
 	c.Message = fmt.Sprintf("%d tools", n)
 	if n == 0 {
-		c.Status, c.Message = health.Unhealthy, fmt.Sprintf("no tools; looked for plugins in %v", h.cfg.Plugins.Dirs)
+		c.Status = health.Unhealthy
+		c.Message = fmt.Sprintf("no tools; looked for plugins in %v", h.cfg.Plugins.Dirs)
 	}
 	return c
 }

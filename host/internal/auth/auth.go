@@ -19,6 +19,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
@@ -50,7 +51,7 @@ type Tokens struct {
 
 // New makes a set. Names must be unique.
 func New(list []Token) (*Tokens, error) {
-	t := &Tokens{list: list, byName: make(map[string]Token, len(list))}
+	t := &Tokens{list: slices.Clone(list), byName: make(map[string]Token, len(list))}
 	for _, token := range list {
 		if _, twice := t.byName[token.Name]; twice {
 			return nil, fmt.Errorf("auth: two tokens are named %q", token.Name)
@@ -63,6 +64,9 @@ func New(list []Token) (*Tokens, error) {
 // Authenticate finds the client whose token this is. It compares hashes, and with every token, so that the
 // time tells nothing.
 func (t *Tokens) Authenticate(token string) (client string, ok bool) {
+	if token == "" { // whatever somebody hashed by mistake
+		return "", false
+	}
 	sum := sha256.Sum256([]byte(token))
 	for _, c := range t.list {
 		if subtle.ConstantTimeCompare(sum[:], c.SHA256[:]) == 1 {
@@ -145,20 +149,31 @@ func EnsureToken(dir string) (token string, created bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", false, fmt.Errorf("make the state directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, tokenFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) { // another host was faster
+	token = Generate()
+	err = writeToken(dir, token)
+	switch {
+	case errors.Is(err, fs.ErrExist): // another host was faster
 		token, err = ReadToken(dir)
 		return token, false, err
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("keep the generated token: %w", err)
-	}
-	token = Generate()
-	_, err = f.WriteString(token + "\n")
-	if err := errors.Join(err, f.Close()); err != nil {
+	case err != nil:
 		return "", false, fmt.Errorf("keep the generated token: %w", err)
 	}
 	return token, true, nil
+}
+
+// writeToken puts a token into its place, whole and once: a link fails with fs.ErrExist where a file is already, and nobody
+// ever reads half of one.
+func writeToken(dir, token string) error {
+	f, err := os.CreateTemp(dir, ".token-*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // its second name stays
+	_, err = f.WriteString(token + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Link(f.Name(), filepath.Join(dir, tokenFile))
 }
 
 // Generate makes a token of 256 random bits. The prefix helps scanners that look for leaked secrets.

@@ -56,6 +56,9 @@ func compile(spec tool.Spec, s Settings) (*Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output schema: %w", err)
 	}
+	if _, err := CompileSchema(output); err != nil {
+		return nil, fmt.Errorf("output schema, as a part of the report's: %w", err)
+	}
 	spec.InputSchema, spec.OutputSchema = input, output
 	return &Entry{Spec: spec, Settings: s, Input: schema}, nil
 }
@@ -63,9 +66,9 @@ func compile(spec tool.Spec, s Settings) (*Entry, error) {
 // withHostArguments adds the host's arguments to an input schema, in place of those that the tool declared
 // itself.
 func withHostArguments(raw json.RawMessage, s Settings) (json.RawMessage, error) {
-	var schema map[string]any
-	if err := json.Unmarshal(raw, &schema); err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+	schema, err := readSchema(raw)
+	if err != nil {
+		return nil, err
 	}
 	if required, _ := schema["required"].([]any); slices.Contains(required, any(TimeoutArgument)) ||
 		slices.Contains(required, any(CorrelationArgument)) {
@@ -86,26 +89,47 @@ func withHostArguments(raw json.RawMessage, s Settings) (json.RawMessage, error)
 		"description": "Your own id for this call; it comes back in the result and stands in the logs.",
 	}
 	schema["properties"] = properties
-	closeSchema(schema)
+	if err := closeSchema(schema); err != nil {
+		return nil, err
+	}
 	return json.Marshal(schema)
 }
 
-// closeSchema refuses arguments that the schema does not name, unless it says itself what becomes of them.
-// Properties may also come from a subschema, which additionalProperties would not see.
-func closeSchema(schema map[string]any) {
+// readSchema keeps the digits of numbers as they are.
+func readSchema(raw json.RawMessage) (map[string]any, error) {
+	var schema map[string]any
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if err := dec.Decode(&schema); err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	return schema, nil
+}
+
+// closeSchema refuses arguments that the schema does not name, unless it says itself what becomes of them. Properties may
+// also come from a subschema, which additionalProperties would not see; drafts before 2019-09 have no word for that.
+func closeSchema(schema map[string]any) error {
 	for _, said := range []string{"additionalProperties", "unevaluatedProperties"} {
 		if _, ok := schema[said]; ok {
-			return
+			return nil
 		}
 	}
 	for _, composed := range []string{"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas"} {
-		if _, ok := schema[composed]; ok {
-			schema["unevaluatedProperties"] = false
-			return
+		if _, ok := schema[composed]; !ok {
+			continue
 		}
+		if dialect, _ := schema["$schema"].(string); oldDraft.MatchString(dialect) {
+			return fmt.Errorf("%s next to properties cannot be closed in a draft before 2019-09; "+
+				"leave $schema out, or say additionalProperties", composed)
+		}
+		schema["unevaluatedProperties"] = false
+		return nil
 	}
 	schema["additionalProperties"] = false
+	return nil
 }
+
+var oldDraft = regexp.MustCompile(`draft-0[3467]/`)
 
 // reportSchema is the JSON Schema of tool.Report with the tool's own data in its place.
 func reportSchema(data json.RawMessage) (json.RawMessage, error) {
@@ -118,15 +142,54 @@ func reportSchema(data json.RawMessage) (json.RawMessage, error) {
 		"execution_time": map[string]any{"type": "number", "description": "seconds"},
 		"correlation_id": str, "execution_id": str, "metadata": map[string]any{"type": "object"},
 	}
-	if len(data) > 0 {
-		properties["data"] = data
-	}
-	raw, err := json.Marshal(map[string]any{
+	report := map[string]any{
 		"type": "object", "properties": properties,
 		"required": []string{"stdout", "stderr", "returncode", "timed_out", "error", "error_type", "execution_id"},
-	})
+	}
+	if len(data) > 0 {
+		schema, err := readSchema(data)
+		if err != nil {
+			return nil, err
+		}
+		if dialect, ok := schema["$schema"]; ok && schema["$id"] == nil { // it belongs at the root
+			report["$schema"] = dialect
+			delete(schema, "$schema")
+		}
+		rebase(schema, "#/properties/data")
+		properties["data"] = schema
+	}
+	raw, err := json.Marshal(report)
 	if err != nil {
 		return nil, fmt.Errorf("write: %w", err)
 	}
 	return raw, nil
+}
+
+// rebase lets the references of a schema that start at its root start at its new place. A part with an $id is a root of its
+// own, and what stands in place of a value is no schema.
+func rebase(schema any, root string) {
+	switch s := schema.(type) {
+	case []any:
+		for _, part := range s {
+			rebase(part, root)
+		}
+	case map[string]any:
+		if _, ok := s["$id"].(string); ok {
+			return
+		}
+		for key, part := range s {
+			switch key {
+			case "$ref", "$dynamicRef":
+				if ref, ok := part.(string); ok && (ref == "#" || strings.HasPrefix(ref, "#/")) {
+					s[key] = root + ref[1:]
+					continue
+				}
+			case "const", "enum", "default", "examples":
+				if !isSchema(part) {
+					continue
+				}
+			}
+			rebase(part, root)
+		}
+	}
 }

@@ -72,6 +72,9 @@ func (m *Metrics) Finished(name string, kind tool.Kind, elapsed time.Duration, r
 	}
 	status := "success"
 	if kind != "" {
+		if !kind.Known() { // only kinds of the table become labels
+			kind = tool.KindUnknown
+		}
 		status = "error"
 		m.errors.WithLabelValues(name, string(kind)).Inc()
 	}
