@@ -1,9 +1,12 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -166,7 +169,7 @@ func reportSchema(data json.RawMessage) (json.RawMessage, error) {
 }
 
 // rebase lets the references of a schema that start at its root start at its new place. A part with an $id is a root of its
-// own, and what stands in place of a value is no schema.
+// own, and what stands for a value is no schema.
 func rebase(schema any, root string) {
 	switch s := schema.(type) {
 	case []any:
@@ -177,19 +180,25 @@ func rebase(schema any, root string) {
 		if _, ok := s["$id"].(string); ok {
 			return
 		}
-		for key, part := range s {
-			switch key {
-			case "$ref", "$dynamicRef":
-				if ref, ok := part.(string); ok && (ref == "#" || strings.HasPrefix(ref, "#/")) {
-					s[key] = root + ref[1:]
-					continue
-				}
-			case "const", "enum", "default", "examples":
-				if !isSchema(part) {
-					continue
-				}
-			}
-			rebase(part, root)
+		for keyword, part := range s {
+			rebaseKeyword(s, keyword, part, root)
 		}
+	}
+}
+
+func rebaseKeyword(schema map[string]any, keyword string, part any, root string) {
+	switch keyword {
+	case "$ref", "$dynamicRef":
+		if ref, ok := part.(string); ok && (ref == "#" || strings.HasPrefix(ref, "#/")) {
+			schema[keyword] = root + ref[1:]
+		}
+	case "const", "enum", "default", "examples":
+	case "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies":
+		named, _ := part.(map[string]any) // name -> schema
+		for _, s := range named {
+			rebase(s, root)
+		}
+	default:
+		rebase(part, root)
 	}
 }

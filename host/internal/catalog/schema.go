@@ -63,6 +63,9 @@ func (s *Schema) Validate(raw json.RawMessage) []Violation {
 	}
 }
 
+// notKnown is what is said of a member that no part of the schema names.
+const notKnown = "is not a known field"
+
 var english = message.NewPrinter(language.English)
 
 // leaves collects the violations that have no cause of their own; the others only say that something below
@@ -85,6 +88,12 @@ func violations(e *jsonschema.ValidationError) []Violation {
 		missing = k
 	case *kind.AdditionalProperties:
 		extra = k
+	case *kind.FalseSchema:
+		said := "is not allowed"
+		if strings.HasSuffix(e.SchemaURL, "/unevaluatedProperties") {
+			said = notKnown
+		}
+		return []Violation{{Pointer: pointer(e.InstanceLocation), Message: said}}
 	default:
 		return []Violation{{Pointer: pointer(e.InstanceLocation), Message: e.ErrorKind.LocalizedString(english)}}
 	}
@@ -96,7 +105,7 @@ func violations(e *jsonschema.ValidationError) []Violation {
 		return out
 	}
 	for _, name := range extra.Properties {
-		out = append(out, Violation{Pointer: pointer(e.InstanceLocation, name), Message: "is not a known field"})
+		out = append(out, Violation{Pointer: pointer(e.InstanceLocation, name), Message: notKnown})
 	}
 	return out
 }

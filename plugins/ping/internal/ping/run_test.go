@@ -16,7 +16,7 @@ import (
 func needPing(t *testing.T) {
 	t.Helper()
 	if out, err := exec.Command("ping", "-c", "1", "-w", "5", "127.0.0.1").CombinedOutput(); err != nil {
-		t.Skipf("ping does not work here: %v: %s", err, out)
+		t.Fatalf("ping does not work here; make setup installs it: %v: %s", err, out)
 	}
 }
 

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package discover
+
+func scanAsNobody(dir string) Result { return Scan([]string{dir}) }
