@@ -44,7 +44,7 @@ cross: ## Compile for every platform that is promised
 		GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null work || exit 1; done
 
 bench: build ## Print ratios, each beside its aim
-	$(GO) run ./host/internal/bench
+	$(GO) run ./e2e/bench
 
 lint: $(TOOLS)/staticcheck ## Formatting, go vet, staticcheck
 	@bad=$$(gofmt -l $(MODULES)); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi

@@ -37,7 +37,8 @@ func serveBaseline(ctx context.Context, kind string, stdin io.Reader, stdout io.
 	return fmt.Errorf("there is no baseline %q", kind)
 }
 
-// noopServer offers the same tool as the lab plugin's NoopTool.
+// noopServer offers the same tool as the lab plugin's NoopTool. It answers with the tool's result alone,
+// without the fields that Gatehouse adds to every result: they are part of what Gatehouse costs.
 func noopServer() *server.MCPServer {
 	s := server.NewMCPServer("baseline", "1.0.0", server.WithToolCapabilities(true))
 	s.AddTool(mcp.NewTool("NoopTool", mcp.WithDescription("Does nothing, at once."), mcp.WithString("text")),

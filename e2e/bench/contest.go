@@ -13,8 +13,8 @@ import (
 // workers is how many calls are under way at a time where throughput is measured.
 const workers = 16
 
-// subject is one side of a contest: it makes one call, and fails unless the answer is the right one. text comes back
-// in the answer of a no-op, so that no call can be given the answer of another.
+// subject is one side of a contest: it makes one call, and fails unless the answer is the right one. text
+// comes back in the answer of a no-op, so that no call can be given the answer of another.
 type subject func(ctx context.Context, text string) error
 
 // contest is a ratio to be measured.
@@ -36,8 +36,8 @@ var (
 	throughput = gauge{callRate, func(n float64) string { return fmt.Sprintf("%.0f/s", n) }}
 )
 
-// hold runs the contest. Each round gives a ratio of two neighbouring slices, and who goes first alternates; the
-// median of the rounds counts.
+// hold runs the contest. Each round gives a ratio of two neighbouring slices, and who goes first
+// alternates; the median of the rounds counts.
 func (c contest) hold(ctx context.Context, s settings) (row, error) {
 	var ours, baseline, ratios []float64
 	for i := -1; i < s.rounds; i++ { // the first warms up
@@ -57,7 +57,9 @@ func (c contest) hold(ctx context.Context, s settings) (row, error) {
 	}, nil
 }
 
-func (c contest) round(ctx context.Context, slice time.Duration, oursFirst bool) (ours, baseline float64, err error) {
+func (c contest) round(
+	ctx context.Context, slice time.Duration, oursFirst bool,
+) (ours, baseline float64, err error) {
 	order := []struct {
 		name string
 		from subject

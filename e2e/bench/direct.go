@@ -40,8 +40,8 @@ func (s *site) startDirect() (*direct, error) {
 	return d, nil
 }
 
-// keepStdin sees to it that the plugin's stdin does not end: go-plugin passes on the bench's own, and a plugin takes the
-// end of its stdin for the end of its host.
+// keepStdin sees to it that the plugin's stdin does not end: go-plugin passes on the bench's own, and a
+// plugin takes the end of its stdin for the end of its host.
 func (d *direct) keepStdin() error {
 	r, w, err := os.Pipe()
 	if err != nil {

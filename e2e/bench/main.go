@@ -1,11 +1,13 @@
-// Command bench measures what Gatehouse costs, as ratios: each against the simplest thing that does the same work on the
-// same machine in the same minute, and each beside its aim. Times alone would say more about the machine.
+// Command bench measures what Gatehouse costs, as ratios: each against the simplest thing that does the
+// same work on the same machine in the same minute, and each beside its aim. Times alone would say more
+// about the machine.
 //
 //	make build && go run ./e2e/bench
 //
-// A [contest] compares two [subject] values in alternating rounds, so that what drifts hits both; a [row] is one line of
-// the table. The baselines are this program, started again as a server; see [serveBaseline]. An aim that is missed is no
-// failure of the bench: it exits with 1 only when it could not measure, and a call with a wrong answer is such a case.
+// A [contest] compares two [subject] values in alternating rounds, so that what drifts hits both; a [row]
+// is one line of the table. The baselines are this program, started again as a server; see
+// [serveBaseline]. An aim that is missed is no failure of the bench: it exits with 1 only when it could
+// not measure, and a call with a wrong answer is such a case.
 package main
 
 import (
@@ -47,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	flags.StringVar(&s.root, "root", ".", "the repository, after make build")
 	flags.IntVar(&s.rounds, "rounds", 9, "rounds of each comparison")
 	flags.DurationVar(&s.slice, "slice", 400*time.Millisecond, "time of one side of a round")
-	flags.StringVar(&s.only, "only", "", "measure only this part: noop, mcp-stdio, mcp-http, sandbox, start or memory")
+	flags.StringVar(&s.only, "only", "", "measure only this part: "+partNames())
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -62,8 +64,13 @@ func report(stderr io.Writer, err error) int {
 	return 1
 }
 
+// limit is how long all of it may take; it takes about a minute.
+const limit = 5 * time.Minute
+
 // bench measures everything and prints one table.
 func bench(ctx context.Context, s settings, out io.Writer) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
+	defer cancel()
 	st, err := newSite(ctx, s)
 	if err != nil {
 		return err
@@ -93,6 +100,14 @@ var parts = []struct {
 	{"memory", measureMemory},
 }
 
+func partNames() string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
+}
+
 func (s *site) measure(ctx context.Context) ([]row, error) {
 	var rows []row
 	for _, p := range parts {
@@ -104,6 +119,9 @@ func (s *site) measure(ctx context.Context) ([]row, error) {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 		rows = append(rows, more...)
+	}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("there is no part %q; there are %s", s.only, partNames())
 	}
 	return rows, nil
 }
@@ -132,8 +150,10 @@ func newSite(ctx context.Context, s settings) (*site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the repository: %w", err)
 	}
-	st := &site{settings: s, host: filepath.Join(root, "bin/gatehouse"), plugins: filepath.Join(root, "bin/plugins")}
-	st.root = root
+	s.root = root
+	st := &site{
+		settings: s, host: filepath.Join(root, "bin/gatehouse"), plugins: filepath.Join(root, "bin/plugins"),
+	}
 	if _, err := os.Stat(st.host); err != nil {
 		return nil, fmt.Errorf("find the host: %w; type: make build", err)
 	}
@@ -157,5 +177,6 @@ func (s *site) buildLab(ctx context.Context) error {
 	if err := os.Mkdir(s.lab, 0o755); err != nil {
 		return fmt.Errorf("make the plugin's directory: %w", err)
 	}
-	return runTool(ctx, s.root, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", s.labPlugin(), "./e2e/labplugin")
+	return runTool(ctx, s.root,
+		"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", s.labPlugin(), "./e2e/labplugin")
 }

@@ -22,8 +22,8 @@ const (
 )
 
 func callMessage(id, text string) string {
-	return `{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"NoopTool","arguments":{"text":"` +
-		text + `"}}}`
+	return `{"jsonrpc":"2.0","id":` + id +
+		`,"method":"tools/call","params":{"name":"NoopTool","arguments":{"text":"` + text + `"}}}`
 }
 
 func checkCall(answer []byte, text string) error {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// measureNoop sets REST, through the host and all its gates, against the same plugin called by the bench itself.
+// measureNoop sets REST, through the host and all its gates, against the same plugin called by the bench
+// itself.
 func measureNoop(ctx context.Context, s *site) ([]row, error) {
 	h, err := s.startHTTP(ctx, s.lab)
 	if err != nil {
@@ -75,8 +76,8 @@ func measureMCPHTTP(ctx context.Context, s *site) ([]row, error) {
 		"no-op, /mcp : mcp-go in-process, calls at 16", atLeast(0.5), throughput, ours.noop, baseline.noop})
 }
 
-// measureSandbox sets a program in the sandbox, over REST, against a handler that only runs it. At the end of these runs
-// the memory is read that the processes keep.
+// measureSandbox sets a program in the sandbox, over REST, against a handler that only runs it. At the end
+// of these runs the memory is read that the processes keep.
 func measureSandbox(ctx context.Context, s *site) ([]row, error) {
 	h, err := s.startHTTP(ctx, s.lab, s.plugins)
 	if err != nil {
@@ -144,7 +145,8 @@ const (
 	floodKept  = 1 << 20 // limits.max_stdout_bytes
 )
 
-// measureMemory has a tool print a gibibyte, in a host that has done little before, and sees how far memory rises.
+// measureMemory has a tool print a gibibyte, in a host that has done little before, and sees how far
+// memory rises.
 func measureMemory(ctx context.Context, s *site) ([]row, error) {
 	h, err := s.startHTTP(ctx, s.lab)
 	if err != nil {
@@ -174,7 +176,8 @@ func (h *httpHost) flood(ctx context.Context) error {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
-	if answer.Error != nil || answer.ReturnCode != 0 || !answer.TruncatedStdout || len(answer.Stdout) != floodKept {
+	ran := answer.Error == nil && answer.ReturnCode == 0
+	if !ran || !answer.TruncatedStdout || len(answer.Stdout) != floodKept {
 		return fmt.Errorf("wrong answer: %d bytes of output, %s", len(answer.Stdout), shorten(body[len(body)-600:]))
 	}
 	return nil

@@ -29,7 +29,8 @@ func runTool(ctx context.Context, dir, name string, args ...string) error {
 	return nil
 }
 
-// process is a server that the bench started: a host or a baseline. It ends when its stdin does, or at SIGTERM.
+// process is a server that the bench started: a host or a baseline. It ends when its stdin does, or at
+// SIGTERM.
 type process struct {
 	cmd   *exec.Cmd
 	begun time.Time
@@ -67,7 +68,8 @@ func (p *process) close() {
 	late.Stop()
 }
 
-// startHost starts the host's own binary. Its log goes into a file, as in service; every call writes a line there.
+// startHost starts the host's own binary. Its log goes into a file, as in service; every call writes a
+// line there.
 func (s *site) startHost(ctx context.Context, args ...string) (*process, error) {
 	log, err := os.CreateTemp(s.dir, "host-*.log")
 	if err != nil {

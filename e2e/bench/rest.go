@@ -84,8 +84,8 @@ func (h *httpHost) runTrue(ctx context.Context, _ string) error {
 // noopData is what every no-op answers, on either side.
 func noopData(text string) string { return `"ok":true,"text":"` + text + `"` }
 
-// expect looks for what must stand in an answer. It does not take the answer apart: that would be work of the bench,
-// the same on both sides, which brings every ratio nearer to 1.
+// expect looks for what must stand in an answer. It does not take the answer apart: that would be work of
+// the bench, the same on both sides, which brings every ratio nearer to 1.
 func expect(answer []byte, parts ...string) error {
 	for _, p := range parts {
 		if !bytes.Contains(answer, []byte(p)) {

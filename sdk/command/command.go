@@ -78,6 +78,10 @@ type Definition struct {
 	// functions.
 	Open func(j *Job, progress func(sdk.Progress)) Reader
 
+	// Hide names lines of stdout that no caller wants to see, such as a program's own progress lines; the reader
+	// still gets them. nil: none.
+	Hide func(line string) bool
+
 	// FileCapabilities lets the program gain rights that its file carries (setcap, set-user-ID).
 	// Otherwise it cannot.
 	FileCapabilities bool

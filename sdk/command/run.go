@@ -39,24 +39,32 @@ func (t *Tool) Call(
 	if t.def.Open != nil {
 		reader = t.def.Open(j, func(p sdk.Progress) { emit(sdk.Event{Progress: &p}) })
 	}
-	cmd := t.sandboxed(env.Policy, r, reader, emit)
+	cmd, flush := t.sandboxed(env.Policy, r, reader, emit)
 	cmd.Path, cmd.Args = path, args
 	out, err := env.Run(ctx, cmd)
+	flush()
 	if err != nil {
 		return sdk.Result{}, t.program.startError(err)
 	}
 	return t.result(ctx, j, reader, out)
 }
 
-// sandboxed is the command as the sandbox wants it.
-func (t *Tool) sandboxed(p sdk.Policy, r sdk.Request, reader Reader, emit func(sdk.Event)) sandbox.Command {
+// sandboxed is the command as the sandbox wants it; flush shows what is held back when the run has ended.
+func (t *Tool) sandboxed(
+	p sdk.Policy, r sdk.Request, reader Reader, emit func(sdk.Event),
+) (cmd sandbox.Command, flush func()) {
 	chunk := func(s sdk.Stream) func([]byte) {
 		return func(data []byte) { emit(sdk.Event{Output: &sdk.Output{Stream: s, Data: data}}) }
 	}
-	cmd := sandbox.Command{
+	cmd = sandbox.Command{
 		Limits: limits(p), Deadline: r.Deadline, NoNewPrivileges: !t.def.FileCapabilities,
 		StdoutLimit: atLeastOne(r.MaxStdout), StderrLimit: atLeastOne(r.MaxStderr),
 		Stdout: chunk(sdk.Stdout), Stderr: chunk(sdk.Stderr), Report: reader.Report,
+	}
+	flush = func() {}
+	if t.def.Hide != nil {
+		h := &hider{drop: t.def.Hide, next: cmd.Stdout}
+		cmd.Stdout, flush = h.write, h.flush
 	}
 	if reader.Stdout != nil {
 		show := cmd.Stdout
@@ -66,7 +74,7 @@ func (t *Tool) sandboxed(p sdk.Policy, r sdk.Request, reader Reader, emit func(s
 			reader.Stdout(data)
 		}
 	}
-	return cmd
+	return cmd, flush
 }
 
 // atLeastOne keeps a cap of nothing from meaning the sandbox's default. The handler cuts at the true cap.

@@ -47,7 +47,9 @@ type Plan struct {
 	Tokens  []Token  `json:"tokens,omitempty"`  // the verdict on each piece of the arguments
 	Notes   []string `json:"notes,omitempty"`   // defaults that were added, and the like
 
-	TimeoutSec float64 `json:"timeout_sec,omitempty"` // seconds; set by the host
+	TimeoutSec    float64 `json:"timeout_sec,omitempty"` // seconds; set by the host
+	CorrelationID string  `json:"correlation_id,omitempty"`
+	ExecutionID   string  `json:"execution_id,omitempty"` // of the plan itself; set by the host
 	Error      *Error  `json:"error,omitempty"`       // why it would be refused; nil when the verdict is accept
 }
 

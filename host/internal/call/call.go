@@ -86,6 +86,7 @@ func (r *Router) Plan(ctx context.Context, req tool.Request) (tool.Plan, error) 
 		c.planned, err = tool.RefusedPlan(err), nil
 	}
 	c.planned.Tool, c.planned.Targets, c.planned.TimeoutSec = c.tool(), c.req.Targets, c.timeout.Seconds()
+	c.planned.ExecutionID, c.planned.CorrelationID = c.req.ID, c.req.CorrelationID
 	return c.planned, err
 }
 

@@ -61,11 +61,7 @@ func utf8Charset(params map[string]string) bool {
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, int, *tool.Error) {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // no deadlines without a network
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRESTBody))
-	// Without this the deadline would later pass for the client's going away, and cancel the call.
-	_ = rc.SetReadDeadline(time.Time{})
 	var big *http.MaxBytesError
 	switch {
 	case errors.As(err, &big):
@@ -81,21 +77,21 @@ func tooLarge(limit int) *tool.Error {
 		With("max_bytes", limit).Suggest("send less")
 }
 
+// strictly makes Compact as strict as IsValid is.
+var strictly = []jsontext.Options{jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false)}
+
 // notObject says what keeps a body from being one JSON object.
 func notObject(value jsontext.Value) *tool.Error {
-	e := tool.Errorf(tool.KindValidation, "the body must be one JSON object").
-		Suggest(`send one, such as {"target": "10.0.3.7"}, with each member once`)
-	var bad any
+	why := "it is another JSON value"
 	var syntactic *jsontext.SyntacticError
-	if err := value.Compact(); errors.As(err, &syntactic) {
-		bad = syntactic.Error()
-	} else if err != nil {
-		bad = err.Error()
+	switch err := value.Compact(strictly...); {
+	case errors.As(err, &syntactic):
+		why = syntactic.Error()
+	case err != nil:
+		why = err.Error()
 	}
-	if bad != nil {
-		e = e.With("syntax", bad)
-	}
-	return e
+	return tool.Errorf(tool.KindValidation, "the body must be one JSON object: %s", why).
+		Suggest(`send one, such as {"target": "10.0.3.7"}, with each member once`)
 }
 
 // limitBody caps the body of a handler that reads it itself.

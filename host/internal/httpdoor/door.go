@@ -125,9 +125,9 @@ func (d *Door) routes() http.Handler {
 	}
 	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
 
-	// In order: what a request cost is counted whatever became of it; a page of a foreign site is sent away
-	// before anything of its request is looked at; then the routes, each with its own lock.
-	return d.observe(m, d.recoverPanics(d.sameOrigin(d.knownHost(m))))
+	// In order: what a request cost is counted whatever became of it; no body is waited for without
+	// end; a page of a foreign site is sent away before anything of its request is looked at; then the routes, each with its own lock.
+	return d.observe(m, timely(d.recoverPanics(d.sameOrigin(d.knownHost(m)))))
 }
 
 // only lets one method through; HEAD goes with GET.

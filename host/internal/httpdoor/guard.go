@@ -1,7 +1,6 @@
 package httpdoor
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -21,6 +20,12 @@ type Hosts struct {
 
 // HostsOf derives the list from the address that the door listens on.
 func HostsOf(bind string) Hosts {
+	switch strings.ToLower(bind) {
+	case "localhost":
+		bind = "127.0.0.1"
+	case "": // as net.Listen has it
+		bind = "0.0.0.0"
+	}
 	addr, err := netip.ParseAddr(bind)
 	switch {
 	case err != nil:
@@ -28,23 +33,39 @@ func HostsOf(bind string) Hosts {
 	case addr.IsUnspecified():
 		return Hosts{Names: []string{"localhost"}, AnyAddress: true}
 	case addr.IsLoopback():
-		return Hosts{Names: []string{"localhost", "127.0.0.1", "::1", addr.String()}}
+		names := []string{"localhost", "127.0.0.1", "::1", addr.String()}
+		slices.Sort(names)
+		return Hosts{Names: slices.Compact(names)}
 	default:
 		return Hosts{Names: []string{addr.String()}}
 	}
 }
 
 func (h Hosts) allow(header string) bool {
-	host := header
-	if name, _, err := net.SplitHostPort(header); err == nil {
-		host = name
+	host := strings.ToLower(withoutPort(header))
+	if literal, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(literal, "]")
+		if addr, err := netip.ParseAddr(host); err != nil || !addr.Is6() {
+			return false
+		}
 	}
-	host = strings.ToLower(strings.Trim(host, "[]"))
 	if slices.Contains(h.Names, host) {
-		return true
+		return host != ""
 	}
 	_, err := netip.ParseAddr(host)
 	return h.AnyAddress && err == nil
+}
+
+// withoutPort takes a port of digits away; anything else behind a colon stays, and is no name that is known.
+func withoutPort(header string) string {
+	colon := strings.LastIndexByte(header, ':')
+	if colon < 0 || strings.Trim(header[colon+1:], "0123456789") != "" {
+		return header
+	}
+	if host := header[:colon]; !strings.Contains(host, ":") || strings.HasSuffix(host, "]") {
+		return host
+	}
+	return header // an IPv6 address without brackets
 }
 
 func (d *Door) knownHost(next http.Handler) http.Handler {
@@ -72,10 +93,10 @@ func (d *Door) sameOrigin(next http.Handler) http.Handler {
 }
 
 func foreignOrigin(r *http.Request) bool {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "none", "same-origin":
-	default:
-		return true
+	for _, site := range r.Header.Values("Sec-Fetch-Site") {
+		if site != "none" && site != "same-origin" {
+			return true
+		}
 	}
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {

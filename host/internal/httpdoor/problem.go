@@ -88,9 +88,10 @@ func write(w http.ResponseWriter, status int, mediaType string, v any) {
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)              // it is no HTML, and people read it
 	if err := enc.Encode(v); err != nil { // a value of ours that JSON cannot carry is a bug
-		status = http.StatusInternalServerError
+		status, mediaType = http.StatusInternalServerError, "application/problem+json"
 		body.Reset()
-		body.WriteString(`{"status":500,"detail":"the answer cannot be written as JSON"}`)
+		body.WriteString(`{"type":"urn:gatehouse:error:unknown","title":"Internal Server Error","status":500,` +
+			`"detail":"the answer cannot be written as JSON","error_type":"unknown"}`)
 	}
 	deadline(w)
 	w.Header().Set("Content-Type", mediaType)

@@ -171,7 +171,11 @@ func (d *Door) plan(w http.ResponseWriter, r *http.Request) {
 	}
 	p, err := d.cfg.Caller.Plan(r.Context(), req)
 	if e := tool.AsError(err); e != nil {
-		writeProblem(w, statusOf(e.Kind), e, tool.Result{})
+		status := statusOf(e.Kind)
+		if e.Kind.InResult() { // there is no result for it to stand in
+			status = http.StatusBadGateway
+		}
+		writeProblem(w, status, e, tool.Result{ExecutionID: p.ExecutionID, CorrelationID: p.CorrelationID})
 		return
 	}
 	writeJSON(w, http.StatusOK, p)

@@ -42,7 +42,7 @@ type Config struct {
 
 // ErrUnusable is in the chain of the error of a start that can only fail again, as long as the file stays
 // what it is.
-var ErrUnusable = errors.New("it will not start until the file is changed")
+var ErrUnusable = errors.New("the file must be changed, and the host started again")
 
 // Process is a plugin that runs, or has run.
 type Process struct {

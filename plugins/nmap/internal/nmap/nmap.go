@@ -12,11 +12,16 @@
 package nmap
 
 import (
+	"regexp"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
 )
+
+// progressRE matches the lines that --stats-every prints between those that people know; callers get them as progress.
+var progressRE = regexp.MustCompile(
+	`\A(Stats: \d+:\d\d:\d\d elapsed; .*|[A-Za-z ]+ Timing: About [0-9.]+% done(; .*)?)\z`)
 
 // Tool makes NmapTool for a machine with these privileges.
 func Tool(p Privileges) *command.Tool {
@@ -45,6 +50,7 @@ func Tool(p Privileges) *command.Tool {
 		Defaults:  func(j *command.Job) { defaults(j, p) },
 		Validate:  func(j *command.Job) error { return validate(j, p) },
 		Argv:      argv,
+		Hide:      progressRE.MatchString,
 		Output:    Report{},
 		Open:      open,
 	})

@@ -1,0 +1,578 @@
+package mcpdoor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// caller is what stands behind the door, and remembers what it was asked.
+type caller struct {
+	call func(context.Context, tool.Request) (tool.Result, error) // nil: succeeds
+
+	mu    sync.Mutex
+	asked []tool.Request
+}
+
+func (c *caller) Call(ctx context.Context, r tool.Request, _ func(tool.Event)) (tool.Result, error) {
+	c.mu.Lock()
+	c.asked = append(c.asked, r)
+	c.mu.Unlock()
+	if c.call == nil {
+		return tool.Result{Stdout: "done", ExecutionID: "e-1", Data: r.Arguments}, nil
+	}
+	return c.call(ctx, r)
+}
+
+func (c *caller) requests() []tool.Request {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.asked)
+}
+
+const schema = `{"type":"object","properties":{"target":{"type":"string"}}}`
+
+func entry(name string, changes ...func(*catalog.Entry)) *catalog.Entry {
+	e := &catalog.Entry{
+		Spec: tool.Spec{
+			Name: name, Title: "Title of " + name, Description: "does it", InputSchema: json.RawMessage(schema),
+			OutputSchema: json.RawMessage(`{"type":"object"}`), Annotations: tool.Annotations{ReadOnly: true, OpenWorld: true},
+		},
+		Settings: catalog.Settings{Enabled: true, Concurrency: 1},
+	}
+	for _, change := range changes {
+		change(e)
+	}
+	return e
+}
+
+func disabled(e *catalog.Entry) { e.Settings.Enabled = false }
+
+// bed is a door with a catalog that can be changed.
+type bed struct {
+	*Door
+	caller  *caller
+	current atomic.Pointer[catalog.Catalog]
+}
+
+func (b *bed) offer(entries ...*catalog.Entry) {
+	c, _ := catalog.New(entries...)
+	b.current.Store(c)
+}
+
+func newBed(t testing.TB, entries ...*catalog.Entry) *bed {
+	t.Helper()
+	b := &bed{caller: &caller{}}
+	b.offer(entries...)
+	var err error
+	b.Door, err = New(Config{
+		Version: "1.2.3", Instructions: "Be careful.", Caller: b.caller, Catalog: b.current.Load,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatalf("New = %v, want a door", err)
+	}
+	return b
+}
+
+func connect(t testing.TB, transport sdk.Transport, opts *sdk.ClientOptions) *sdk.ClientSession {
+	t.Helper()
+	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, opts).Connect(t.Context(), transport, nil)
+	if err != nil {
+		t.Fatalf("Connect = %v, want a session", err)
+	}
+	return session
+}
+
+// stdio joins the official client to ServeStdio. There may be one at a time: mcp-go has one session for stdio.
+func (b *bed) stdio(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession {
+	t.Helper()
+	in, toServer := io.Pipe()
+	fromServer, out := io.Pipe()
+	ended := make(chan error, 1) // gets the one result of ServeStdio
+	go func() {
+		ended <- b.ServeStdio(context.WithoutCancel(t.Context()), in, out)
+		_ = out.Close() // never fails
+	}()
+	session := connect(t, &sdk.IOTransport{Reader: fromServer, Writer: toServer}, opts)
+	t.Cleanup(func() {
+		_ = session.Close() // the end of the stream ends the server
+		if err := <-ended; err != nil {
+			t.Errorf("ServeStdio = %v, want nil at the end of its stream", err)
+		}
+	})
+	return session
+}
+
+// overHTTP joins the official client to the endpoint, as the client ci.
+func (b *bed) overHTTP(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession {
+	t.Helper()
+	endpoint := b.HTTP()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		endpoint.ServeHTTP(w, r.WithContext(auth.WithClient(r.Context(), "ci")))
+	}))
+	session := connect(t, &sdk.StreamableClientTransport{Endpoint: srv.URL, HTTPClient: srv.Client(), MaxRetries: -1}, opts)
+	t.Cleanup(func() {
+		_ = session.Close() // ends its streams
+		ctx := context.WithoutCancel(t.Context())
+		endpoint.CloseSessions(ctx)
+		if err := endpoint.Close(ctx); err != nil {
+			t.Errorf("Close = %v, want nil", err)
+		}
+		srv.Close()
+	})
+	return session
+}
+
+// doors runs a test through both transports. client is who calls there.
+func doors(t *testing.T, test func(t *testing.T, b *bed, client string, join func() *sdk.ClientSession), entries ...*catalog.Entry) {
+	t.Helper()
+	t.Run("stdio", func(t *testing.T) {
+		b := newBed(t, entries...)
+		test(t, b, "stdio", func() *sdk.ClientSession { return b.stdio(t, nil) })
+	})
+	t.Run("http", func(t *testing.T) {
+		b := newBed(t, entries...)
+		test(t, b, "ci", func() *sdk.ClientSession { return b.overHTTP(t, nil) })
+	})
+}
+
+func listed(t testing.TB, s *sdk.ClientSession) []string {
+	t.Helper()
+	list, err := s.ListTools(t.Context(), nil)
+	if err != nil {
+		t.Fatalf("ListTools = %v, want a list", err)
+	}
+	names := []string{}
+	for _, tl := range list.Tools {
+		names = append(names, tl.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// report reads the result of a call: text and structuredContent are the same JSON.
+func report(t testing.TB, res *sdk.CallToolResult) tool.Report {
+	t.Helper()
+	if len(res.Content) != 1 {
+		t.Fatalf("%d contents, want 1", len(res.Content))
+	}
+	text, ok := res.Content[0].(*sdk.TextContent)
+	if !ok {
+		t.Fatalf("content is %T, want text", res.Content[0])
+	}
+	var fromText any
+	if err := json.Unmarshal([]byte(text.Text), &fromText); err != nil {
+		t.Fatalf("Unmarshal(%q) = %v", text.Text, err)
+	}
+	if fmt.Sprint(fromText) != fmt.Sprint(res.StructuredContent) {
+		t.Errorf("structuredContent = %v, want the text's %v", res.StructuredContent, fromText)
+	}
+	var rep tool.Report
+	if err := json.Unmarshal([]byte(text.Text), &rep); err != nil {
+		t.Fatalf("Unmarshal(%q) = %v", text.Text, err)
+	}
+	return rep
+}
+
+func TestTheServerSaysWhatItIs(t *testing.T) {
+	doors(t, func(t *testing.T, _ *bed, _ string, join func() *sdk.ClientSession) {
+		got := join().InitializeResult()
+		if got.ServerInfo.Name != "gatehouse" || got.ServerInfo.Version != "1.2.3" || got.Instructions != "Be careful." {
+			t.Errorf("initialize = %+v, want gatehouse, its version and its instructions", got)
+		}
+		if got.Capabilities.Tools == nil || !got.Capabilities.Tools.ListChanged {
+			t.Errorf("capabilities = %+v, want tools that may change", got.Capabilities)
+		}
+	})
+}
+
+func TestToolsAreListedWhole(t *testing.T) {
+	doors(t, func(t *testing.T, _ *bed, _ string, join func() *sdk.ClientSession) {
+		list, err := join().ListTools(t.Context(), nil)
+		if err != nil || len(list.Tools) != 1 {
+			t.Fatalf("ListTools = %v, %v, want one", list, err)
+		}
+		got := list.Tools[0]
+		if got.Name != "ATool" || got.Title != "Title of ATool" || got.Description != "does it" {
+			t.Errorf("tool = %+v, want ATool with title and description", got)
+		}
+		if in, out := fmt.Sprint(got.InputSchema), fmt.Sprint(got.OutputSchema); out != "map[type:object]" ||
+			in != "map[properties:map[target:map[type:string]] type:object]" {
+			t.Errorf("schemas = %s and %s, want those of the catalog", in, out)
+		}
+		a := got.Annotations
+		if a == nil || !a.ReadOnlyHint || a.DestructiveHint == nil || *a.DestructiveHint || a.IdempotentHint ||
+			a.OpenWorldHint == nil || !*a.OpenWorldHint {
+			t.Errorf("annotations = %+v, want each hint as the tool has it", a)
+		}
+	}, entry("ATool"))
+}
+
+func TestACallReachesTheCaller(t *testing.T) {
+	for _, row := range []struct {
+		says      string
+		arguments any
+		want      string
+	}{
+		{"arguments", json.RawMessage(`{"target":"10.0.0.1","n":9007199254740993}`), `{"target":"10.0.0.1","n":9007199254740993}`},
+		{"no arguments", nil, `{}`},
+		{"an empty object", map[string]any{}, `{}`},
+	} {
+		t.Run(row.says, func(t *testing.T) {
+			doors(t, func(t *testing.T, b *bed, client string, join func() *sdk.ClientSession) {
+				res, err := join().CallTool(t.Context(), &sdk.CallToolParams{Name: "ATool", Arguments: row.arguments})
+				if err != nil {
+					t.Fatalf("CallTool = %v, want a result", err)
+				}
+				if rep := report(t, res); res.IsError || rep.Stdout != "done" || rep.ExecutionID != "e-1" || rep.Error != nil {
+					t.Errorf("CallTool = %+v, isError: %t, want the report", rep, res.IsError)
+				}
+				asked := b.caller.requests()
+				if len(asked) != 1 || asked[0].Tool != "ATool" || asked[0].Client != client || string(asked[0].Arguments) != row.want {
+					t.Errorf("the caller saw %+v, want ATool with %s for %s", asked, row.want, client)
+				}
+			}, entry("ATool"))
+		})
+	}
+}
+
+func TestAFailureIsAResultWithItsError(t *testing.T) {
+	doors(t, func(t *testing.T, b *bed, _ string, join func() *sdk.ClientSession) {
+		session := join()
+		for _, kind := range tool.Kinds() {
+			b.caller.call = func(context.Context, tool.Request) (tool.Result, error) {
+				return tool.Result{Stdout: "partial"}, tool.Errorf(kind, "it failed").Suggest("do this").With("fact", 1)
+			}
+			res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "ATool"})
+			if err != nil {
+				t.Errorf("%s: CallTool = %v, want a result", kind, err)
+				continue
+			}
+			rep := report(t, res)
+			if !res.IsError || rep.ErrorType == nil || *rep.ErrorType != kind || *rep.Error != "it failed" ||
+				rep.Suggestion != "do this" || rep.Stdout != "partial" {
+				t.Errorf("%s: CallTool = %+v, isError: %t, want the error next to the output", kind, rep, res.IsError)
+			}
+		}
+	}, entry("ATool"))
+}
+
+func TestAPanicEndsOneCallOnly(t *testing.T) {
+	doors(t, func(t *testing.T, b *bed, _ string, join func() *sdk.ClientSession) {
+		b.caller.call = func(_ context.Context, r tool.Request) (tool.Result, error) {
+			if strings.Contains(string(r.Arguments), "boom") {
+				panic("boom")
+			}
+			return tool.Result{Stdout: "done"}, nil
+		}
+		session := join()
+		arguments := map[string]any{"target": "boom"}
+		if res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "ATool", Arguments: arguments}); err == nil && !res.IsError {
+			t.Errorf("CallTool = %+v, want a failure", res)
+		}
+		if res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "ATool"}); err != nil || res.IsError {
+			t.Errorf("the next CallTool = %+v, %v, want a result", res, err)
+		}
+	}, entry("ATool"))
+}
+
+func TestADisabledToolIsNotListedButAnswers(t *testing.T) {
+	doors(t, func(t *testing.T, b *bed, _ string, join func() *sdk.ClientSession) {
+		b.caller.call = func(_ context.Context, r tool.Request) (tool.Result, error) {
+			return tool.Result{}, tool.Errorf(tool.KindDisabled, "%s is switched off", r.Tool)
+		}
+		session := join()
+		if got := listed(t, session); !slices.Equal(got, []string{"ATool"}) {
+			t.Errorf("tools/list = %v, want ATool alone", got)
+		}
+		res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "BTool"})
+		if err != nil {
+			t.Fatalf("CallTool(BTool) = %v, want a result", err)
+		}
+		if rep := report(t, res); !res.IsError || *rep.ErrorType != tool.KindDisabled {
+			t.Errorf("CallTool(BTool) = %+v, want %s", rep, tool.KindDisabled)
+		}
+	}, entry("ATool"), entry("BTool", disabled))
+}
+
+func TestAnUnknownToolIsAnErrorThatTheCallerSaw(t *testing.T) {
+	doors(t, func(t *testing.T, b *bed, client string, join func() *sdk.ClientSession) {
+		_, err := join().CallTool(t.Context(), &sdk.CallToolParams{Name: "None", Arguments: map[string]any{"target": "x"}})
+		var rpc *jsonrpc.Error
+		if !errors.As(err, &rpc) || rpc.Code != jsonrpc.CodeInvalidParams || !strings.Contains(rpc.Message, "None") {
+			t.Errorf("CallTool(None) = %v, want %d and the name", err, jsonrpc.CodeInvalidParams)
+		}
+		asked := b.caller.requests()
+		if len(asked) != 1 || asked[0].Tool != "None" || asked[0].Client != client || string(asked[0].Arguments) != `{"target":"x"}` {
+			t.Errorf("the caller saw %+v, want the call of None by %s, once", asked, client)
+		}
+	}, entry("ATool"))
+}
+
+func TestOneBadToolDoesNotBreakTheList(t *testing.T) {
+	withSchema := func(s string) func(*catalog.Entry) {
+		return func(e *catalog.Entry) { e.Spec.InputSchema = json.RawMessage(s) }
+	}
+	property := func(p string) func(*catalog.Entry) {
+		return withSchema(`{"type":"object","properties":{"a":` + p + `}}`)
+	}
+	for _, row := range []struct {
+		says string
+		bad  func(*catalog.Entry)
+	}{
+		{"a schema that is not JSON", withSchema(`{"type":`)},
+		{"no schema", withSchema(``)},
+		{"an output schema that is not JSON", func(e *catalog.Entry) { e.Spec.OutputSchema = json.RawMessage(`{`) }},
+		{"a header that cannot be", property(`{"type":"string","x-mcp-header":"bad header\r\n"}`)},
+		{"an empty header", property(`{"type":"string","x-mcp-header":""}`)},
+		{"a header of an object", property(`{"type":"object","x-mcp-header":"X"}`)},
+		{"a header that is no text", property(`{"type":"string","x-mcp-header":1}`)},
+	} {
+		t.Run(row.says, func(t *testing.T) {
+			doors(t, func(t *testing.T, b *bed, _ string, join func() *sdk.ClientSession) {
+				session := join()
+				if got := listed(t, session); !slices.Equal(got, []string{"ATool"}) {
+					t.Errorf("tools/list = %v, want the good tool alone", got)
+				}
+				b.offer(entry("ATool"), entry("Bad", row.bad), entry("CTool")) // and when it comes later
+				b.Refresh()
+				if got := listed(t, session); !slices.Equal(got, []string{"ATool", "CTool"}) {
+					t.Errorf("tools/list = %v, want the good tools", got)
+				}
+			}, entry("ATool"), entry("Bad", row.bad))
+		})
+	}
+}
+
+func TestABadToolStandsInTheLog(t *testing.T) {
+	var log bytes.Buffer
+	c, _ := catalog.New(entry("Bad", func(e *catalog.Entry) { e.Spec.InputSchema = json.RawMessage(`{`) }))
+	_, err := New(Config{
+		Caller: &caller{}, Catalog: func() *catalog.Catalog { return c }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil || !strings.Contains(log.String(), "Bad") {
+		t.Errorf("New = %v, log = %q, want a door and a line about the tool", err, &log)
+	}
+}
+
+// session is one of mcp-go's, of which only the notifications matter: they are sent before Refresh returns.
+type session chan mcp.JSONRPCNotification
+
+func (s session) Initialize()                                          {}
+func (s session) Initialized() bool                                    { return true }
+func (s session) NotificationChannel() chan<- mcp.JSONRPCNotification { return s }
+func (s session) SessionID() string                                    { return "session" }
+
+func TestClientsAreToldOfVisibleChangesOnly(t *testing.T) {
+	for _, row := range []struct {
+		says  string
+		after []*catalog.Entry
+		told  bool
+	}{
+		{"the same tools", []*catalog.Entry{entry("ATool"), entry("BTool", disabled)}, false},
+		{"another order", []*catalog.Entry{entry("BTool", disabled), entry("ATool")}, false},
+		{"other numbers of the host's", []*catalog.Entry{
+			entry("ATool", func(e *catalog.Entry) { e.Settings.Concurrency = 9 }), entry("BTool", disabled)}, false},
+		{"a new process of the plugin", []*catalog.Entry{
+			entry("ATool", func(e *catalog.Entry) { e.Version = "2" }), entry("BTool", disabled)}, false},
+		{"a tool more", []*catalog.Entry{entry("ATool"), entry("BTool", disabled), entry("CTool")}, true},
+		{"a tool less", []*catalog.Entry{entry("BTool", disabled)}, true},
+		{"no tools", nil, true},
+		{"a tool switched on", []*catalog.Entry{entry("ATool"), entry("BTool")}, true},
+		{"a tool switched off", []*catalog.Entry{entry("ATool", disabled), entry("BTool", disabled)}, true},
+		{"another description", []*catalog.Entry{
+			entry("ATool", func(e *catalog.Entry) { e.Spec.Description = "does more" }), entry("BTool", disabled)}, true},
+		{"another schema", []*catalog.Entry{
+			entry("ATool", func(e *catalog.Entry) { e.Spec.InputSchema = json.RawMessage(`{"type":"object"}`) }),
+			entry("BTool", disabled)}, true},
+		{"another hint", []*catalog.Entry{
+			entry("ATool", func(e *catalog.Entry) { e.Spec.Annotations.Destructive = true }), entry("BTool", disabled)}, true},
+		{"a bad tool", []*catalog.Entry{entry("ATool"), entry("BTool", disabled),
+			entry("CTool", func(e *catalog.Entry) { e.Spec.InputSchema = nil })}, false},
+	} {
+		b := newBed(t, entry("ATool"), entry("BTool", disabled))
+		s := make(session, 10)
+		if err := b.server.RegisterSession(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		b.offer(row.after...)
+		b.Refresh()
+		b.Refresh() // what was told is not told again
+		want := 0
+		if row.told {
+			want = 1
+		}
+		if len(s) != want {
+			t.Errorf("%s: told %d times, want %d", row.says, len(s), want)
+		}
+		for range len(s) {
+			if n := <-s; n.Method != "notifications/tools/list_changed" {
+				t.Errorf("%s: told %s", row.says, n.Method)
+			}
+		}
+	}
+}
+
+func TestTheClientHearsOfAChange(t *testing.T) {
+	b := newBed(t, entry("ATool"))
+	changed := make(chan struct{}, 10)
+	s := b.stdio(t, &sdk.ClientOptions{ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) {
+		changed <- struct{}{}
+	}})
+	if got := listed(t, s); !slices.Equal(got, []string{"ATool"}) {
+		t.Errorf("tools/list = %v, want ATool", got)
+	}
+	b.offer(entry("BTool"))
+	b.Refresh()
+	<-changed
+	if got := listed(t, s); !slices.Equal(got, []string{"BTool"}) {
+		t.Errorf("tools/list = %v, want BTool", got)
+	}
+}
+
+func TestRefreshMayBeCalledByMany(t *testing.T) {
+	b := newBed(t, entry("ATool"))
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			b.offer(entry("ATool"), entry(fmt.Sprintf("Tool%d", i)))
+			b.Refresh()
+		})
+	}
+	wg.Wait()
+	b.offer(entry("ZTool"))
+	b.Refresh()
+	if got := listed(t, b.overHTTP(t, nil)); !slices.Equal(got, []string{"ZTool"}) {
+		t.Errorf("tools/list = %v, want the last catalog", got)
+	}
+}
+
+func TestACancelledCallIsCancelledBehindTheDoor(t *testing.T) {
+	doors(t, func(t *testing.T, b *bed, _ string, join func() *sdk.ClientSession) {
+		began, ended := make(chan struct{}), make(chan error, 1) // closed by, and sent to by, the call
+		b.caller.call = func(ctx context.Context, _ tool.Request) (tool.Result, error) {
+			close(began)
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return tool.Result{}, ctx.Err()
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-began
+			cancel()
+		}()
+		if res, err := join().CallTool(ctx, &sdk.CallToolParams{Name: "ATool"}); err == nil {
+			t.Errorf("CallTool = %+v, want it cancelled", res)
+		}
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the call's context ends with %v, want %v", err, context.Canceled)
+		}
+	}, entry("ATool"))
+}
+
+func TestWhatAClientMustAccept(t *testing.T) {
+	endpoint := newBed(t, entry("ATool")).HTTP()
+	const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
+		`"capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`
+	for _, row := range []struct {
+		method string
+		accept []string
+		ok     bool
+	}{
+		{"POST", []string{"application/json, text/event-stream"}, true},
+		{"POST", []string{"text/event-stream", "application/json"}, true},
+		{"POST", []string{"*/*"}, true},
+		{"POST", []string{"application/json;q=1, text/event-stream;q=0.5"}, true},
+		{"POST", []string{"application/json"}, false},
+		{"POST", []string{"text/event-stream"}, false},
+		{"POST", []string{"text/html"}, false},
+		{"POST", nil, false},
+		{"GET", []string{"application/json"}, false},
+		{"GET", nil, false},
+	} {
+		r := httptest.NewRequest(row.method, "http://127.0.0.1/mcp", strings.NewReader(initialize))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header["Accept"] = row.accept
+		w := httptest.NewRecorder()
+		endpoint.ServeHTTP(w, r)
+		want := http.StatusNotAcceptable
+		if row.ok {
+			want = http.StatusOK
+		}
+		if w.Code != want {
+			t.Errorf("%s with Accept %q = %d %s, want %d", row.method, row.accept, w.Code, w.Body, want)
+		}
+	}
+	if err := endpoint.Close(t.Context()); err != nil {
+		t.Errorf("Close = %v, want nil", err)
+	}
+}
+
+func TestStdioEndsWithItsContext(t *testing.T) {
+	b := newBed(t, entry("ATool"))
+	in, toServer := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.ServeStdio(ctx, in, io.Discard); err != nil {
+		t.Errorf("ServeStdio = %v, want nil", err)
+	}
+	_ = toServer.Close() // never fails
+}
+
+// What is no JSON-RPC is answered as such, and the stream goes on.
+func TestStdioOutlivesNonsense(t *testing.T) {
+	b := newBed(t, entry("ATool"))
+	in := strings.NewReader("nonsense\n\n{}\n[1]\n" + `{"jsonrpc":"2.0","id":7,"method":"ping"}` + "\n")
+	var out bytes.Buffer
+	if err := b.ServeStdio(t.Context(), in, &out); err != nil {
+		t.Errorf("ServeStdio = %v, want nil", err)
+	}
+	pong := false
+	for line := range strings.Lines(out.String()) {
+		var message struct {
+			Version string `json:"jsonrpc"`
+			ID      any
+			Result  any
+		}
+		if err := json.Unmarshal([]byte(line), &message); err != nil || message.Version != "2.0" {
+			t.Errorf("out = %q (%v), want JSON-RPC only", line, err)
+		}
+		pong = pong || message.ID == 7.0 && message.Result != nil
+	}
+	if !pong {
+		t.Errorf("out = %q, want the answer to the ping", &out)
+	}
+}
+
+func TestADoorWithoutItsPartsIsRefused(t *testing.T) {
+	for name, drop := range map[string]func(*Config){
+		"Caller": func(c *Config) { c.Caller = nil }, "Catalog": func(c *Config) { c.Catalog = nil },
+		"Logger": func(c *Config) { c.Logger = nil },
+	} {
+		cfg := newBed(t).cfg
+		drop(&cfg)
+		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("New without %s = %v, want an error that names it", name, err)
+		}
+	}
+}
