@@ -5,7 +5,8 @@ import "bytes"
 // maxHidden is the most bytes of a line that may be held back to look at it; a longer one is shown.
 const maxHidden = 4 << 10
 
-// hider passes a stream on without the lines that drop names. Bytes of a line that is not complete yet are held back.
+// hider passes a stream on without the lines that drop names. Bytes of a line that is not complete yet are
+// held back.
 type hider struct {
 	drop func(line string) bool
 	next func([]byte)

@@ -8,3 +8,9 @@ func Idle(p *Pool) int {
 	defer p.mu.Unlock()
 	return len(p.idle)
 }
+
+// EndBurst does what a pool does some seconds after a burst, and returns how many idle supervisors stay.
+func EndBurst(p *Pool) (resident int) {
+	p.endBurst()
+	return p.resident()
+}

@@ -340,3 +340,27 @@ func TestLayersAreActiveHere(t *testing.T) {
 		}
 	}
 }
+
+func TestSupervisorsOfABurstAreKeptAndThenEnded(t *testing.T) {
+	const burst = 6
+	p := newPool(t)
+	var all sync.WaitGroup // all runs are under way at the same moment
+	all.Add(burst)
+	var done sync.WaitGroup
+	for range burst {
+		done.Go(func() {
+			c := tool(t, "spew", "1", "stdout")
+			c.Stdout = func([]byte) { all.Done(); all.Wait() }
+			if _, err := p.Run(context(), c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	if n := sandbox.Idle(p); n != burst {
+		t.Errorf("%d supervisors are idle after %d runs at a time, want all", n, burst)
+	}
+	if want, n := sandbox.EndBurst(p), sandbox.Idle(p); n != want {
+		t.Errorf("%d supervisors are idle after the burst, want %d", n, want)
+	}
+}

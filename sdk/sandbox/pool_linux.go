@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
+	"time"
 )
 
 // Pool runs programs, any number at a time, each under a supervisor of its own for the time of its run.
@@ -21,13 +23,22 @@ type Pool struct {
 
 	mu     sync.Mutex // guards what follows
 	closed bool
-	idle   []*worker // the last one in is the first one out: its memory is warm
+	idle   []*worker   // the last one in is the first one out: its memory is warm
+	shrink *time.Timer // ends those that a burst left behind; nil: not running
 }
+
+const (
+	defaultMaxIdle = 16
+	burstPatience  = 10 * time.Second
+)
+
+// resident is how many idle supervisors stay when there is nothing to do.
+func (p *Pool) resident() int { return min(max(2, runtime.GOMAXPROCS(0)), p.config.MaxIdle) }
 
 // New makes a Pool. It starts nothing: the first runs start the supervisors.
 func New(c Config) *Pool {
 	if c.MaxIdle <= 0 {
-		c.MaxIdle = max(2, runtime.GOMAXPROCS(0))
+		c.MaxIdle = defaultMaxIdle
 	}
 	if c.Dir == "" {
 		c.Dir = os.TempDir()
@@ -48,6 +59,9 @@ func (p *Pool) Close() error {
 	p.closed = true
 	idle := p.idle
 	p.idle = nil
+	if p.shrink != nil {
+		p.shrink.Stop()
+	}
 	p.mu.Unlock()
 	for _, w := range idle {
 		p.retire(w)
@@ -83,9 +97,25 @@ func (p *Pool) put(w *worker) {
 	keep := !p.closed && len(p.idle) < p.config.MaxIdle
 	if keep {
 		p.idle = append(p.idle, w)
+		if len(p.idle) > p.resident() && p.shrink == nil {
+			p.shrink = time.AfterFunc(burstPatience, p.endBurst)
+		}
 	}
 	p.mu.Unlock()
 	if !keep {
+		p.retire(w)
+	}
+}
+
+// endBurst ends the idle supervisors that waited longest, until only the resident ones are left.
+func (p *Pool) endBurst() {
+	p.mu.Lock()
+	p.shrink = nil
+	n := max(len(p.idle)-p.resident(), 0)
+	old := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
+	p.mu.Unlock()
+	for _, w := range old {
 		p.retire(w)
 	}
 }

@@ -47,8 +47,9 @@ var ErrClosed = errors.New("pool is closed")
 
 // Config is how a Pool works. The zero Config is good.
 type Config struct {
-	// MaxIdle is how many supervisors wait for work, at most. 0 means as many as GOMAXPROCS, and two
-	// at least. An idle one holds less than 1 MiB of memory of its own, and makes no system call.
+	// MaxIdle is how many supervisors wait for work, at most; 0 means 16. Those beyond GOMAXPROCS, and
+	// beyond two, end some seconds after the burst that needed them. An idle one holds less than 1 MiB
+	// of memory of its own, and makes no system call.
 	MaxIdle int
 
 	// Dir is where the empty working directories are made. Empty means os.TempDir.

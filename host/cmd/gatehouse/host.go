@@ -156,8 +156,12 @@ func configuredTokens(cfg config.Auth) ([]auth.Token, error) {
 	return list, nil
 }
 
-// catalogChanged tells the door, when there is one.
+// catalogChanged tells the door, when there is one. A breaker is shown from the moment on that there is a
+// tool for it.
 func (h *host) catalogChanged() {
+	for _, name := range h.fleet.Catalog().Names() {
+		h.metrics.Breaker(name, gauge[h.router.State(name).Breaker])
+	}
 	if tell := h.changed.Load(); tell != nil {
 		(*tell)()
 	}
@@ -167,19 +171,21 @@ func (h *host) catalogChanged() {
 // not keep the others from serving, and is told of when it comes.
 const readyPatience = 3 * time.Second
 
-// start runs the fleet until stop is called, and waits until it has tried every plugin once, or patience
-// ends.
-func (h *host) start(ctx context.Context, patience time.Duration) (stop func() error) {
+// start runs the fleet until stop is called. It waits until every plugin has been tried once, or there is
+// enough, or patience ends.
+func (h *host) start(ctx context.Context, patience time.Duration, enough func() bool) (stop func() error) {
+	changed := make(chan struct{}, 1) // closed by nobody
+	tell := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	h.changed.Store(&tell)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1) // closed by nobody; holds the one result of Run
 	go func() { ended <- h.fleet.Run(ctx) }()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-h.fleet.Ready():
-	case <-timer.C:
-		h.log.Warn("a plugin takes long to start; serving without it until it is there")
-	}
+	h.await(patience, changed, enough)
 	return func() error {
 		cancel()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
@@ -188,6 +194,27 @@ func (h *host) start(ctx context.Context, patience time.Duration) (stop func() e
 		return nil
 	}
 }
+
+func (h *host) await(patience time.Duration, changed <-chan struct{}, enough func() bool) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		select {
+		case <-h.fleet.Ready():
+			return
+		case <-changed:
+			if enough() {
+				return
+			}
+		case <-timer.C:
+			h.log.Warn("a plugin takes long to start; serving without it until it is there")
+			return
+		}
+	}
+}
+
+// everything is for doors that want all plugins.
+func everything() bool { return false }
 
 // finished is told of every call: it counts and logs it.
 func (h *host) finished(r call.Record) {
@@ -226,8 +253,10 @@ func attributes(r call.Record) []slog.Attr {
 	return attrs
 }
 
+var gauge = map[call.BreakerState]int{call.Closed: 0, call.Open: 1, call.HalfOpen: 2}
+
 func (h *host) breakerChanged(name string, state call.BreakerState) {
-	h.metrics.Breaker(name, map[call.BreakerState]int{call.Closed: 0, call.Open: 1, call.HalfOpen: 2}[state])
+	h.metrics.Breaker(name, gauge[state])
 	h.log.Warn("circuit breaker changed", "tool", name, "state", string(state))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -97,11 +98,8 @@ func jsonOrText(s string) any {
 }
 
 // withHost runs f against a host that is started for it and ended after it.
-func (a *app) withHost(ctx context.Context, f func(*host) error) error {
-	_, said := a.flags["logging.level"]
-	if !said && a.getenv("LOG_LEVEL") == "" && a.getenv("MCP_LOGGING_LEVEL") == "" {
-		a.flags["logging.level"] = "ERROR" // the answer is on stdout; a person asked for nothing else
-	}
+// It waits for the tool of a name, or with an empty one for all.
+func (a *app) withHost(ctx context.Context, name string, f func(*host) error) error {
 	if _, said := a.flags["logging.format"]; !said {
 		a.flags["logging.format"] = "simple"
 	}
@@ -110,11 +108,18 @@ func (a *app) withHost(ctx context.Context, f func(*host) error) error {
 		return err
 	}
 	cfg.Metrics = config.Metrics{}
-	h, err := newHost(cfg, newLogger(cfg.Logging, a.stderr))
+	log := slog.New(slog.DiscardHandler) // a person asked for the answer, and for a log only by its level
+	if _, said := a.flags["logging.level"]; said || a.getenv("LOG_LEVEL")+a.getenv("MCP_LOGGING_LEVEL") != "" {
+		log = newLogger(cfg.Logging, a.stderr)
+	}
+	h, err := newHost(cfg, log)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	stop := h.start(ctx, cfg.Plugins.StartTimeout.Duration()+time.Second)
+	stop := h.start(ctx, cfg.Plugins.StartTimeout.Duration()+time.Second, func() bool {
+		_, there := h.fleet.Catalog().Lookup(name)
+		return there
+	})
 	err = f(h)
 	if stopped := stop(); err == nil {
 		err = failure(stopped)
@@ -127,7 +132,7 @@ func (a *app) call(ctx context.Context, o oneShot, args []string) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	return a.withHost(ctx, func(h *host) error {
+	return a.withHost(ctx, req.Tool, func(h *host) error {
 		live := &live{stdout: a.stdout, stderr: a.stderr, progress: isTerminalWriter(a.stderr)}
 		emit := live.event
 		if o.json {
@@ -140,6 +145,11 @@ func (a *app) call(ctx context.Context, o oneShot, args []string) error {
 				return failure(err)
 			}
 		} else {
+			if res.Stdout == "" && len(res.Data) > 0 { // a tool in Go has no text, only its result
+				if err := writeJSON(a.stdout, res.Data); err != nil {
+					return failure(err)
+				}
+			}
 			a.explain(h, err)
 		}
 		return exitOf(res, err)
@@ -177,6 +187,9 @@ func (a *app) explain(h *host, err error) {
 		fmt.Fprintf(a.stderr, "  %s\n", plain(e.Suggestion))
 	}
 	if e.Kind == tool.KindToolNotFound {
+		if len(h.fleet.Catalog().Names()) == 0 {
+			fmt.Fprintf(a.stderr, "  there are no plugins in %s\n", strings.Join(h.cfg.Plugins.Dirs, " or "))
+		}
 		h.printProblems(a.stderr)
 	}
 }
@@ -186,7 +199,7 @@ func (a *app) plan(ctx context.Context, o oneShot, args []string) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	return a.withHost(ctx, func(h *host) error {
+	return a.withHost(ctx, req.Tool, func(h *host) error {
 		p, err := h.router.Plan(ctx, req)
 		if err != nil {
 			a.explain(h, err)
@@ -209,7 +222,7 @@ func (a *app) toolsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tools", Short: "List the tools, and what keeps others from being there", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withHost(cmd.Context(), func(h *host) error { return a.listTools(h, asJSON) })
+			return a.withHost(cmd.Context(), "", func(h *host) error { return a.listTools(h, asJSON) })
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON, schemas included")

@@ -69,7 +69,8 @@ func (a *app) serveStdio(ctx context.Context, h *host) error {
 		fmt.Fprintln(a.stderr, "gatehouse: speaking MCP on stdin and stdout, for an assistant to start. "+
 			"For HTTP: gatehouse serve --transport http. For people: gatehouse help")
 	}
-	stop := h.start(ctx, readyPatience)
+	stop := h.start(ctx, readyPatience, everything)
+	h.warnOfUnknownTools()
 	door, err := h.mcpDoor()
 	if err == nil {
 		door.Refresh() // what changed between the two
@@ -89,7 +90,8 @@ func (a *app) serveHTTP(ctx context.Context, h *host) error {
 		return failure(fmt.Errorf("listen: %w; choose another with --port", err))
 	}
 	defer l.Close()
-	stop := h.start(ctx, readyPatience)
+	stop := h.start(ctx, readyPatience, everything)
+	h.warnOfUnknownTools()
 	err = h.serveOn(ctx, l)
 	return failure(errors.Join(err, stop()))
 }

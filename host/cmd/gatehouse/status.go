@@ -21,6 +21,17 @@ func (h *host) ready() bool {
 	}
 }
 
+// warnOfUnknownTools names the sections of the configuration that no tool reads: a slip of the pen, or a
+// plugin that is not there.
+func (h *host) warnOfUnknownTools() {
+	for name := range h.cfg.Tools {
+		if _, ok := h.fleet.Catalog().Lookup(name); !ok {
+			h.log.Warn("the configuration has settings for a tool that is not there", "key", "tools."+name,
+				"tools", h.fleet.Catalog().Names())
+		}
+	}
+}
+
 func (h *host) toolState(name string) httpdoor.ToolState {
 	s := h.router.State(name)
 	return httpdoor.ToolState{

@@ -101,10 +101,21 @@ func (c *passage) complete(err error) *tool.Error {
 	if e.Kind == tool.KindTimeout {
 		c.result.TimedOut, c.result.ReturnCode = true, tool.ReturnCodeTimeout
 	}
+	if c.result.ReturnCode == 0 && !mayHaveExited(e.Kind) {
+		c.result.ReturnCode = noReturnCode
+	}
 	if e.Suggestion == "" {
 		e.Suggestion = suggestions[e.Kind]
 	}
 	return e
+}
+
+// noReturnCode stands where no program returned one, so that nobody takes a refusal for success.
+const noReturnCode = -1
+
+// mayHaveExited reports whether a program can have ended by itself, with 0, in a call of this outcome.
+func mayHaveExited(k tool.Kind) bool {
+	return k == tool.KindTimeout || k == tool.KindExecution || k == tool.KindResourceExhausted
 }
 
 func (c *passage) record(e *tool.Error) Record {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"net/netip"
 	"time"
 
@@ -103,7 +104,20 @@ func unresolved(ctx context.Context, argument, text string, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return cancelled(ctx)
 	}
-	return tool.Errorf(tool.KindValidation, "could not %w", err).
+	return tool.Errorf(tool.KindValidation, "the name %s cannot be resolved: %s", text, whyUnresolved(err)).
 		Suggest("check the name, or give the IPv4 address in its place").
 		With("argument", argument).With("reason", "unresolvable").About("", text)
+}
+
+// whyUnresolved says what a resolver said, without its address: that is the operator's, and no business of a
+// caller's.
+func whyUnresolved(err error) string {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "there is no such host"
+	case errors.As(err, &dns) && dns.IsTimeout, errors.Is(err, context.DeadlineExceeded):
+		return "the resolver did not answer in time"
+	}
+	return "the look-up failed"
 }

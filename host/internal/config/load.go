@@ -110,9 +110,22 @@ func decode(k *koanf.Koanf) (Config, error) {
 		TagName: "koanf", ErrorUnused: true, ZeroFields: true, DecodeHook: wholeNumber,
 	}})
 	if err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", err)
+		return Config{}, fmt.Errorf("configuration: %s", oneLine(err))
 	}
 	return cfg, nil
+}
+
+// oneLine puts what the decoder found, which it writes as a list, into one line.
+func oneLine(err error) string {
+	_, list, ok := strings.Cut(err.Error(), "error(s):")
+	if !ok {
+		return err.Error()
+	}
+	found := strings.FieldsFunc(list, func(r rune) bool { return r == '\n' })
+	for i, line := range found {
+		found[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(found, "; ")
 }
 
 // wholeNumber refuses a fraction where a whole number is wanted; mapstructure would cut it off.

@@ -94,6 +94,33 @@ func notObject(value jsontext.Value) *tool.Error {
 		Suggest(`send one, such as {"target": "10.0.3.7"}, with each member once`)
 }
 
+// timely gives every body a deadline, also those that a handler reads itself or that nobody reads.
+func timely(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			rc := http.NewResponseController(w)
+			_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // no deadlines without a network
+			r.Body = &timedBody{ReadCloser: r.Body, rc: rc}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// timedBody is a body with a deadline that ends with it: later it would pass for the client's going away, and
+// cancel the call.
+type timedBody struct {
+	io.ReadCloser
+	rc *http.ResponseController
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.rc.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
 // limitBody caps the body of a handler that reads it itself.
 func (d *Door) limitBody(h http.Handler, limit int64) http.Handler {
 	capped := http.MaxBytesHandler(h, limit)

@@ -75,9 +75,8 @@ func TestWhatIsWrongWithABodyIsSaid(t *testing.T) {
 		`{"port": 1, "port": 2}`: "port", `{"a": 1,}`: "offset", `{"a": "` + "\xff" + `"}`: "UTF-8", `{} x`: "after",
 	} {
 		w := serve(newDoor(t), request("POST", "/tools/ATool/execute", body))
-		metadata, _ := checkProblem(t, w, 400, tool.KindValidation)["metadata"].(map[string]any)
-		if said, _ := metadata["syntax"].(string); !strings.Contains(said, want) {
-			t.Errorf("POST %q: syntax = %q, want %q in it", body, said, want)
+		if said, _ := checkProblem(t, w, 400, tool.KindValidation)["detail"].(string); !strings.Contains(said, want) {
+			t.Errorf("POST %q: detail = %q, want %q in it", body, said, want)
 		}
 	}
 }

@@ -104,6 +104,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.Ser
 func (d *Door) routes() http.Handler {
 	const name = "/tools/{name:[A-Za-z0-9_-]{1,64}}"
 	m := mux.NewRouter().UseEncodedPath()
+	m.Use(noteRoute)
 	open := func(h http.HandlerFunc) http.Handler { return d.identify(h) }
 	locked := func(h http.HandlerFunc) http.Handler { return d.authenticate(h) }
 
@@ -125,9 +126,10 @@ func (d *Door) routes() http.Handler {
 	}
 	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
 
-	// In order: what a request cost is counted whatever became of it; no body is waited for without
-	// end; a page of a foreign site is sent away before anything of its request is looked at; then the routes, each with its own lock.
-	return d.observe(m, timely(d.recoverPanics(d.sameOrigin(d.knownHost(m)))))
+	// In order: what a request cost is counted whatever became of it; no body is waited for without end; a page
+	// of a foreign site is sent away before anything of its request is looked at; then the routes, each with
+	// its own lock.
+	return d.observe(timely(d.recoverPanics(d.sameOrigin(d.knownHost(m)))))
 }
 
 // only lets one method through; HEAD goes with GET.
@@ -148,24 +150,29 @@ func (d *Door) notFound(w http.ResponseWriter, r *http.Request) {
 		Suggest("GET / lists the routes; a tool's name has 1 to 64 characters of [A-Za-z0-9_-]"))
 }
 
-// observe counts requests by route template; what a caller invents is never a label.
-func (d *Door) observe(m *mux.Router, next http.Handler) http.Handler {
+// observe counts requests by route; what a caller invents is never a label.
+func (d *Door) observe(next http.Handler) http.Handler {
 	if d.cfg.Request == nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		next.ServeHTTP(w, r)
-		d.cfg.Request(endpointOf(m, r), time.Since(start))
+		endpoint := "other" // until a route is found
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), endpointKey{}, &endpoint)))
+		d.cfg.Request(endpoint, time.Since(start))
 	})
 }
 
-func endpointOf(m *mux.Router, r *http.Request) string {
-	var match mux.RouteMatch
-	if m.Match(r, &match) && match.Route != nil {
-		return match.Route.GetName()
-	}
-	return "other"
+type endpointKey struct{}
+
+// noteRoute tells observe which route it was.
+func noteRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if endpoint, ok := r.Context().Value(endpointKey{}).(*string); ok {
+			*endpoint = mux.CurrentRoute(r).GetName()
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (d *Door) recoverPanics(next http.Handler) http.Handler {

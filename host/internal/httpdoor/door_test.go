@@ -143,7 +143,8 @@ func parse(t testing.TB, w *httptest.ResponseRecorder, mediaType string) map[str
 	return v
 }
 
-// checkProblem holds what every refusal is: a problem of RFC 9457 with a kind and, for people, what to do next.
+// checkProblem holds what every refusal is: a problem of RFC 9457 with a kind and, for people, what to do
+// next.
 func checkProblem(t testing.TB, w *httptest.ResponseRecorder, status int, kind tool.Kind) map[string]any {
 	t.Helper()
 	p := parse(t, w, "application/problem+json")

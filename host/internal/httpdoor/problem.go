@@ -1,8 +1,6 @@
 package httpdoor
 
 import (
-	"bytes"
-	"encoding/json"
 	"math"
 	"net/http"
 	"strconv"
@@ -84,21 +82,23 @@ func writeProblem(w http.ResponseWriter, status int, e *tool.Error, r tool.Resul
 func writeJSON(w http.ResponseWriter, status int, v any) { write(w, status, "application/json", v) }
 
 func write(w http.ResponseWriter, status int, mediaType string, v any) {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)              // it is no HTML, and people read it
-	if err := enc.Encode(v); err != nil { // a value of ours that JSON cannot carry is a bug
+	body, err := encode(v)
+	if err != nil { // a value of ours that JSON cannot carry is a bug
 		status, mediaType = http.StatusInternalServerError, "application/problem+json"
-		body.Reset()
-		body.WriteString(`{"type":"urn:gatehouse:error:unknown","title":"Internal Server Error","status":500,` +
+		body = []byte(`{"type":"urn:gatehouse:error:unknown","title":"Internal Server Error","status":500,` +
 			`"detail":"the answer cannot be written as JSON","error_type":"unknown"}`)
 	}
+	begin(w, status, mediaType)
+	_, _ = w.Write(body) // a client that went away is no failure of ours
+}
+
+// begin writes the head of an answer.
+func begin(w http.ResponseWriter, status int, mediaType string) {
 	deadline(w)
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // a client that went away is no failure of ours
 }
 
 // writeTimeout is how long a client may take to read an answer that is complete.

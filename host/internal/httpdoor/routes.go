@@ -161,7 +161,7 @@ func (d *Door) execute(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, statusOf(e.Kind), e, res)
 		return
 	}
-	writeJSON(w, http.StatusOK, tool.NewReport(res, err))
+	writeReport(w, tool.NewReport(res, err))
 }
 
 func (d *Door) plan(w http.ResponseWriter, r *http.Request) {

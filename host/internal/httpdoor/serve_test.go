@@ -63,7 +63,8 @@ type site struct {
 	ended  chan error // gets the one result of Serve
 }
 
-// open serves a door with a grace of 10 s. To be used in a bubble, which holds that no goroutine is left behind.
+// open serves a door with a grace of 10 s. To be used in a bubble, which holds that no goroutine is left
+// behind.
 func open(t *testing.T, changes ...func(*Config)) *site {
 	t.Helper()
 	d := newDoor(t, changes...)
@@ -99,7 +100,8 @@ func (s *site) post(ctx context.Context, body io.Reader) (int, string, error) {
 	return resp.StatusCode, string(raw), err
 }
 
-// raw writes bytes on a connection of its own and returns what comes back until the other side closes it, and when.
+// raw writes bytes on a connection of its own and returns what comes back until the other side closes it,
+// and when.
 func (s *site) raw(t *testing.T, text string) (string, time.Duration) {
 	t.Helper()
 	start := time.Now()
@@ -267,7 +269,7 @@ func TestAClientThatDoesNotReadIsLetGo(t *testing.T) {
 		if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(writeTimeout + time.Second) // of the bubble's clock
+		<-time.After(writeTimeout + time.Second) // of the bubble's clock
 		if answer, err := io.ReadAll(c); err != nil || len(answer) > 0 {
 			t.Errorf("the answer is %q (%v), want the connection closed", answer, err)
 		}
@@ -351,7 +353,7 @@ func TestAfterTheGraceACallIsCancelledAndAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, calling(func(ctx context.Context, _ tool.Request) (tool.Result, error) {
 			<-ctx.Done()
-			time.Sleep(time.Second) // of the bubble's clock: its tool is ended
+			<-time.After(time.Second) // of the bubble's clock: its tool is ended
 			return tool.Result{Stdout: "partial"}, tool.Errorf(tool.KindTimeout, "ended")
 		}))
 		got := s.calls(t)

@@ -378,10 +378,10 @@ func TestABadToolStandsInTheLog(t *testing.T) {
 // session is one of mcp-go's, of which only the notifications matter: they are sent before Refresh returns.
 type session chan mcp.JSONRPCNotification
 
-func (s session) Initialize()                                          {}
-func (s session) Initialized() bool                                    { return true }
+func (s session) Initialize()                                         {}
+func (s session) Initialized() bool                                   { return true }
 func (s session) NotificationChannel() chan<- mcp.JSONRPCNotification { return s }
-func (s session) SessionID() string                                    { return "session" }
+func (s session) SessionID() string                                   { return "session" }
 
 func TestClientsAreToldOfVisibleChangesOnly(t *testing.T) {
 	for _, row := range []struct {

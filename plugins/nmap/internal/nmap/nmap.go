@@ -19,7 +19,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
 )
 
-// progressRE matches the lines that --stats-every prints between those that people know; callers get them as progress.
+// progressRE matches the lines that --stats-every prints between those that people know; callers get them as
+// progress.
 var progressRE = regexp.MustCompile(
 	`\A(Stats: \d+:\d\d:\d\d elapsed; .*|[A-Za-z ]+ Timing: About [0-9.]+% done(; .*)?)\z`)
 
