@@ -50,7 +50,7 @@ type Plan struct {
 	TimeoutSec    float64 `json:"timeout_sec,omitempty"` // seconds; set by the host
 	CorrelationID string  `json:"correlation_id,omitempty"`
 	ExecutionID   string  `json:"execution_id,omitempty"` // of the plan itself; set by the host
-	Error      *Error  `json:"error,omitempty"`       // why it would be refused; nil when the verdict is accept
+	Error         *Error  `json:"error,omitempty"`        // why it would be refused; nil when the verdict is accept
 }
 
 // Token is one piece of the arguments and what policy says of it.

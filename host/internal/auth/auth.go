@@ -161,8 +161,8 @@ func EnsureToken(dir string) (token string, created bool, err error) {
 	return token, true, nil
 }
 
-// writeToken puts a token into its place, whole and once: a link fails with fs.ErrExist where a file is already, and nobody
-// ever reads half of one.
+// writeToken puts a token into its place, whole and once: a link fails with fs.ErrExist where a file is
+// already, and nobody ever reads half of one.
 func writeToken(dir, token string) error {
 	f, err := os.CreateTemp(dir, ".token-*") // 0600
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-var settings = Settings{Enabled: true, Concurrency: 2, DefaultTimeout: 30 * time.Second, MaxTimeout: 90 * time.Second}
+var settings = Settings{Enabled: true, Concurrency: 2, DefaultTimeout: 30 * time.Second,
+	MaxTimeout: 90 * time.Second}
 
 func inForce(tool.Spec) Settings { return settings }
 
@@ -44,7 +45,8 @@ func TestTheHostAddsItsArguments(t *testing.T) {
 		ok              bool
 	}{
 		{"what is required suffices", `{"target": "10.0.0.1"}`, true},
-		{"all arguments", `{"target": "10.0.0.1", "depth": 1, "timeout_sec": 5, "correlation_id": "a.b:c-D_1"}`, true},
+		{"all arguments", `{"target": "10.0.0.1", "depth": 1, "timeout_sec": 5, "correlation_id": "a.b:c-D_1"}`,
+			true},
 		{"the longest timeout", `{"target": "10.0.0.1", "timeout_sec": 90}`, true},
 		{"a fraction of a second", `{"target": "10.0.0.1", "timeout_sec": 1.5}`, true},
 		{"more than the longest timeout", `{"target": "10.0.0.1", "timeout_sec": 90.1}`, false},
@@ -53,7 +55,8 @@ func TestTheHostAddsItsArguments(t *testing.T) {
 		{"an id with a blank", `{"target": "10.0.0.1", "correlation_id": "a b"}`, false},
 		{"an id with a line end", `{"target": "10.0.0.1", "correlation_id": "a\n"}`, false},
 		{"an empty id", `{"target": "10.0.0.1", "correlation_id": ""}`, false},
-		{"an id that is too long", `{"target": "10.0.0.1", "correlation_id": "` + strings.Repeat("a", 65) + `"}`, false},
+		{"an id that is too long", `{"target": "10.0.0.1", "correlation_id": "` + strings.Repeat("a", 65) + `"}`,
+			false},
 		{"an unknown argument", `{"target": "10.0.0.1", "targets": ""}`, false},
 		{"the case of a name counts", `{"Target": "10.0.0.1"}`, false},
 		{"nothing", `{}`, false},
@@ -89,21 +92,27 @@ func TestASchemaIsClosed(t *testing.T) {
 	}{
 		{"a plain schema", `{"type": "object"}`, `{"x": 1}`, false},
 		{"a plain schema takes the host's arguments", `{"type": "object"}`, `{"timeout_sec": 1}`, true},
-		{"allOf: a known argument", `{"type": "object", "allOf": [{"$ref": "#/$defs/base"}], ` + base + `}`, `{"a": "x"}`, true},
+		{"allOf: a known argument", `{"type": "object", "allOf": [{"$ref": "#/$defs/base"}], ` + base + `}`,
+			`{"a": "x"}`, true},
 		{"allOf: the host's arguments", `{"type": "object", "allOf": [{"$ref": "#/$defs/base"}], ` + base + `}`,
 			`{"a": "x", "timeout_sec": 1}`, true},
 		{"allOf: an unknown argument", `{"type": "object", "allOf": [{"$ref": "#/$defs/base"}], ` + base + `}`,
 			`{"a": "x", "b": 1}`, false},
-		{"allOf: a missing argument", `{"type": "object", "allOf": [{"$ref": "#/$defs/base"}], ` + base + `}`, `{}`, false},
+		{"allOf: a missing argument", `{"type": "object", "allOf": [{"$ref": "#/$defs/base"}], ` + base + `}`, `{}`,
+			false},
 		{"$ref: a known argument", `{"type": "object", "$ref": "#/$defs/base", ` + base + `}`, `{"a": "x"}`, true},
-		{"$ref: an unknown argument", `{"type": "object", "$ref": "#/$defs/base", ` + base + `}`, `{"a": "x", "b": 1}`, false},
-		{"oneOf: an unknown argument", `{"type": "object", "oneOf": [{"properties": {"a": true}}]}`, `{"a": 1, "b": 1}`, false},
+		{"$ref: an unknown argument", `{"type": "object", "$ref": "#/$defs/base", ` + base + `}`,
+			`{"a": "x", "b": 1}`, false},
+		{"oneOf: an unknown argument", `{"type": "object", "oneOf": [{"properties": {"a": true}}]}`,
+			`{"a": 1, "b": 1}`, false},
 		{"dependentSchemas: a known argument",
 			`{"type": "object", "properties": {"a": true}, "dependentSchemas": {"a": {"properties": {"b": true}}}}`,
 			`{"a": 1, "b": 1}`, true},
 		{"a schema that is open on purpose", `{"type": "object", "additionalProperties": true}`, `{"x": 1}`, true},
-		{"a schema that is open for numbers", `{"type": "object", "additionalProperties": {"type": "number"}}`, `{"x": "1"}`, false},
-		{"a schema that says unevaluated", `{"type": "object", "unevaluatedProperties": {"type": "number"}}`, `{"x": 1}`, true},
+		{"a schema that is open for numbers", `{"type": "object", "additionalProperties": {"type": "number"}}`,
+			`{"x": "1"}`, false},
+		{"a schema that says unevaluated", `{"type": "object", "unevaluatedProperties": {"type": "number"}}`,
+			`{"x": 1}`, true},
 		{"a plain schema of draft 7",
 			`{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}`, `{"x": 1}`, false},
 	} {
@@ -144,18 +153,23 @@ func TestABadManifestIsRefused(t *testing.T) {
 		{"a reference to a path", property(`{"$ref": "` + secret + `"}`), "input schema"},
 		{"a reference to a page", property(`{"$ref": "http://127.0.0.1:1/schema"}`), "input schema"},
 		{"a reference that an id makes external",
-			`{"$id": "file://` + secret + `", "type": "object", "properties": {"a": {"$ref": "other.json"}}}`, "input schema"},
-		{"a dialect that would have to be fetched", `{"$schema": "http://127.0.0.1:1/meta", "type": "object"}`, "input schema"},
+			`{"$id": "file://` + secret + `", "type": "object", "properties": {"a": {"$ref": "other.json"}}}`,
+			"input schema"},
+		{"a dialect that would have to be fetched", `{"$schema": "http://127.0.0.1:1/meta", "type": "object"}`,
+			"input schema"},
 		{"a dialect in a file", `{"$schema": "file://` + secret + `", "type": "object"}`, "input schema"},
 		{"requires the timeout", `{"type": "object", "required": ["timeout_sec"]}`, "timeout_sec"},
-		{"requires the id", `{"type": "object", "required": ["a", "correlation_id"], "properties": {"a": {}}}`, "correlation_id"},
-		{"an old draft whose parts cannot be closed", `{` + old + `"type": "object", "allOf": [{"properties": {"a": true}}]}`, "draft"},
+		{"requires the id", `{"type": "object", "required": ["a", "correlation_id"], "properties": {"a": {}}}`,
+			"correlation_id"},
+		{"an old draft whose parts cannot be closed", `{` + old +
+			`"type": "object", "allOf": [{"properties": {"a": true}}]}`, "draft"},
 		{"an old draft whose reference hides all else",
 			`{` + old + `"type": "object", "$ref": "#/definitions/a", "definitions": {"a": {}}}`, "draft"},
 	} {
 		entries, err := Compile(manifest(row.schema), nil, inForce)
 		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "ATool") {
-			t.Errorf("%s: Compile(%s) = %v, %v, want an error with ATool and %q", row.says, row.schema, entries, err, row.want)
+			t.Errorf("%s: Compile(%s) = %v, %v, want an error with ATool and %q", row.says, row.schema, entries, err,
+				row.want)
 		}
 	}
 	bad := manifest(scan)
@@ -174,7 +188,8 @@ func TestHiddenToolsAreLeftOutButMustBeGood(t *testing.T) {
 	m := manifest(scan)
 	m.Tools = append(m.Tools, m.Tools[0])
 	m.Tools[1].Name, m.Tools[1].Hidden = "Hidden", true
-	if entries, err := Compile(m, nil, inForce); err != nil || len(entries) != 1 || entries[0].Spec.Name != "ATool" {
+	if entries, err := Compile(m, nil, inForce); err != nil || len(entries) != 1 ||
+		entries[0].Spec.Name != "ATool" {
 		t.Errorf("Compile = %v, %v, want ATool alone", entries, err)
 	}
 	m.Tools[1].InputSchema = json.RawMessage(`{"type": "object", "properties": {"a": {"type": "text"}}}`)
@@ -261,7 +276,8 @@ func TestWhatIsSaidOfAViolation(t *testing.T) {
 
 func TestTheFirstKeepsAName(t *testing.T) {
 	entry := func(plugin, name string) *Entry { return &Entry{Plugin: plugin, Spec: tool.Spec{Name: name}} }
-	c, clashes := New(entry("one", "B"), entry("two", "A"), entry("two", "B"), entry("three", "B"), entry("three", "b"))
+	c, clashes := New(entry("one", "B"), entry("two", "A"), entry("two", "B"), entry("three", "B"),
+		entry("three", "b"))
 	want := []Clash{{Tool: "B", Kept: "one", Refused: "two"}, {Tool: "B", Kept: "one", Refused: "three"}}
 	if !slices.Equal(clashes, want) {
 		t.Errorf("New = %v, want the clashes %v", clashes, want)
@@ -315,7 +331,8 @@ var data = map[string]string{
 }
 
 func TestTheReportSchemaTakesEveryReport(t *testing.T) {
-	failed := tool.Errorf(tool.KindTimeout, "too slow").Suggest("wait").With("seconds", 3).About("ATool", "10.0.0.1")
+	failed := tool.Errorf(tool.KindTimeout, "too slow").Suggest("wait").With("seconds", 3).About("ATool",
+		"10.0.0.1")
 	failed.RetryAfter = time.Second
 	for name, output := range data {
 		m := manifest(scan)

@@ -109,15 +109,18 @@ func readSchema(raw json.RawMessage) (map[string]any, error) {
 	return schema, nil
 }
 
-// closeSchema refuses arguments that the schema does not name, unless it says itself what becomes of them. Properties may
-// also come from a subschema, which additionalProperties would not see; drafts before 2019-09 have no word for that.
+// closeSchema refuses arguments that the schema does not name, unless it says itself what becomes of them.
+// Properties may also come from a subschema, which additionalProperties would not see; drafts before 2019-09
+// have no word for that.
 func closeSchema(schema map[string]any) error {
 	for _, said := range []string{"additionalProperties", "unevaluatedProperties"} {
 		if _, ok := schema[said]; ok {
 			return nil
 		}
 	}
-	for _, composed := range []string{"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas"} {
+	for _, composed := range []string{
+		"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas",
+	} {
 		if _, ok := schema[composed]; !ok {
 			continue
 		}
@@ -168,8 +171,8 @@ func reportSchema(data json.RawMessage) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// rebase lets the references of a schema that start at its root start at its new place. A part with an $id is a root of its
-// own, and what stands for a value is no schema.
+// rebase lets the references of a schema that start at its root start at its new place. A part with an $id is
+// a root of its own, and what stands for a value is no schema.
 func rebase(schema any, root string) {
 	switch s := schema.(type) {
 	case []any:

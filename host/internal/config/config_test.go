@@ -140,7 +140,8 @@ func checkEnvironment(t *testing.T, name, key string, typ reflect.Type) {
 	want := word(key, typ)
 	cfg, err := Load(Source{Environ: []string{name + "=" + want}})
 	if err != nil {
-		t.Errorf("Load(%s=%s) = %v, want no error; a new key that takes few values needs its row in words", name, want, err)
+		t.Errorf("Load(%s=%s) = %v, want no error; a new key that takes few values needs its row in words", name,
+			want, err)
 		return
 	}
 	got := at(t, cfg, key)
@@ -242,7 +243,8 @@ func TestAListReplacesTheDefault(t *testing.T) {
 
 func TestAKeyWithoutAValueSaysNothing(t *testing.T) {
 	for _, text := range []string{
-		"", "# nothing\n", "{}", "server:\n", "server:\n  port:\n", "metrics:\n  # enabled: false\n", "scope: {hosts: }\n",
+		"", "# nothing\n", "{}", "server:\n", "server:\n  port:\n", "metrics:\n  # enabled: false\n",
+		"scope: {hosts: }\n",
 		"auth: {tokens: }\n", "limits: null\n", "tool: {include: ~}\n",
 	} {
 		cfg, err := Load(Source{File: write(t, "c.yaml", text)})
@@ -295,12 +297,15 @@ func TestWhatCannotBeIsRefusedByName(t *testing.T) {
 		{"an unknown level", `{"logging": {"level": "LOUD"}}`, "logging.level"},
 		{"an unknown format", `{"logging": {"format": "xml"}}`, "logging.format"},
 		{"a bad pattern", `{"tool": {"exclude": ["Nmap["]}}`, "tool.exclude"},
-		{"a bad pattern of a token", token(`"name": "b", "sha256": "` + other + `", "tools": ["["]`), "auth.tokens[1].tools"},
+		{"a bad pattern of a token", token(`"name": "b", "sha256": "` + other + `", "tools": ["["]`),
+			"auth.tokens[1].tools"},
 		{"a hash that is too short", token(`"name": "b", "sha256": "abcd"`), "auth.tokens[1].sha256"},
-		{"a hash that is none", token(`"name": "b", "sha256": "` + strings.Repeat("x", 64) + `"`), "auth.tokens[1].sha256"},
+		{"a hash that is none", token(`"name": "b", "sha256": "` + strings.Repeat("x", 64) + `"`),
+			"auth.tokens[1].sha256"},
 		{"the hash of nothing at all", token(`"name": "b", "sha256": "e3b0c44298fc1c149afbf4c8996fb924` +
 			`27ae41e4649b934ca495991b7852b855"`), "auth.tokens[1].sha256"},
-		{"a hash that stands twice", token(`"name": "b", "sha256": "` + strings.ToUpper(hash) + `"`), "auth.tokens[1].sha256"},
+		{"a hash that stands twice", token(`"name": "b", "sha256": "` + strings.ToUpper(hash) + `"`),
+			"auth.tokens[1].sha256"},
 		{"no hash", token(`"name": "b"`), "auth.tokens[1].sha256"},
 		{"a name that stands twice", token(`"name": "a", "sha256": "` + other + `"`), "auth.tokens[1].name"},
 		{"a name with a blank", token(`"name": "a b", "sha256": "` + other + `"`), "auth.tokens[1].name"},
@@ -315,7 +320,8 @@ func TestWhatCannotBeIsRefusedByName(t *testing.T) {
 		{"no slots for a tool", `{"tools": {"NmapTool": {"concurrency": 0}}}`, "tools.NmapTool.concurrency"},
 		{"a timeout of a tool that is not a number",
 			`tools: {NmapTool: {max_timeout: .nan}}`, "tools.NmapTool.max_timeout"},
-		{"a threshold that is never reached", `{"tools": {"NmapTool": {"failure_threshold": 11}}}`, "tools.NmapTool.failure_threshold"},
+		{"a threshold that is never reached", `{"tools": {"NmapTool": {"failure_threshold": 11}}}`,
+			"tools.NmapTool.failure_threshold"},
 	} {
 		_, err := Load(Source{File: write(t, "c.yaml", row.file)})
 		if err == nil || !strings.Contains(err.Error(), row.want) {
@@ -355,13 +361,15 @@ func TestAFileThatIsNotThereIsAnError(t *testing.T) {
 }
 
 func TestAnUnknownFlagIsAnError(t *testing.T) {
-	if _, err := Load(Source{Flags: map[string]any{"server.prot": 1}}); err == nil || !strings.Contains(err.Error(), "prot") {
+	if _, err := Load(Source{Flags: map[string]any{"server.prot": 1}}); err == nil ||
+		!strings.Contains(err.Error(), "prot") {
 		t.Errorf("Load(server.prot) = %v, want an error that names it", err)
 	}
 }
 
 func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
-	_, err := Load(Source{File: write(t, "c.yaml", "server: {port: -1}\nauth: {mode: x}\ntools: {A: {rate_per: 0}}\n")})
+	_, err := Load(Source{File: write(t, "c.yaml",
+		"server: {port: -1}\nauth: {mode: x}\ntools: {A: {rate_per: 0}}\n")})
 	for _, want := range []string{"server.port", "auth.mode", "tools.A.rate_per"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Load = %v, want %s among the errors", err, want)
@@ -395,7 +403,8 @@ func TestSettingsOfATool(t *testing.T) {
 		want       catalog.Settings
 	}{
 		{"a tool that says nothing gets the defaults", "", tool.Spec{Name: "T"}, defaults},
-		{"the file changes the defaults", "tool: {default_concurrency: 3, default_timeout: 10}", tool.Spec{Name: "T"},
+		{"the file changes the defaults", "tool: {default_concurrency: 3, default_timeout: 10}",
+			tool.Spec{Name: "T"},
 			change(func(s *catalog.Settings) { s.Concurrency, s.DefaultTimeout = 3, 10*time.Second })},
 		{"what a tool says of itself beats the defaults", "tool: {default_concurrency: 3}", spec,
 			change(func(s *catalog.Settings) {
@@ -429,14 +438,16 @@ func TestScopeOfTheConfiguration(t *testing.T) {
 		networks, suffixes []string
 	}{
 		{"", []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"}, []string{"lab.internal"}},
-		{"scope: {allow_loopback: false}", []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}, []string{"lab.internal"}},
+		{"scope: {allow_loopback: false}", []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"},
+			[]string{"lab.internal"}},
 		{"scope: {allowed_suffixes: [.A.internal, b.internal], allow_loopback: false}",
 			[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}, []string{"a.internal", "b.internal"}},
 	} {
 		cfg := load(t, Source{File: write(t, "c.yaml", row.file)})
 		p := cfg.ScopePolicy()
 		if fmt.Sprint(p.Networks) != fmt.Sprint(row.networks) || !slices.Equal(p.Suffixes, row.suffixes) {
-			t.Errorf("ScopePolicy(%s) = %v %v, want %v %v", row.file, p.Networks, p.Suffixes, row.networks, row.suffixes)
+			t.Errorf("ScopePolicy(%s) = %v %v, want %v %v", row.file, p.Networks, p.Suffixes, row.networks,
+				row.suffixes)
 		}
 		if told := cfg.PluginPolicy("nmap"); fmt.Sprint(told.Networks) != fmt.Sprint(p.Networks) ||
 			!slices.Equal(told.Suffixes, p.Suffixes) || told.MaxNetworkSize != p.MaxAddresses {
@@ -452,7 +463,8 @@ func TestAPluginIsToldTheLimits(t *testing.T) {
 	got := cfg.PluginPolicy("nmap")
 	got.Networks, got.Suffixes = nil, nil
 	want := tool.Policy{
-		AllowIntrusive: true, MaxArgsLength: 9, MaxPortRanges: 8, MaxNetworkSize: 7, MaxMemory: 64 << 20, MaxOpenFiles: 32,
+		AllowIntrusive: true, MaxArgsLength: 9, MaxPortRanges: 8, MaxNetworkSize: 7, MaxMemory: 64 << 20,
+		MaxOpenFiles: 32,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("PluginPolicy = %+v, want %+v", got, want)
@@ -467,7 +479,8 @@ func TestStaticHostsAreKnownInLowerCase(t *testing.T) {
 }
 
 func TestSecondsAreDurations(t *testing.T) {
-	for s, want := range map[Seconds]time.Duration{0: 0, 1: time.Second, 0.25: 250 * time.Millisecond, 3600: time.Hour} {
+	for s, want := range map[Seconds]time.Duration{0: 0, 1: time.Second, 0.25: 250 * time.Millisecond,
+		3600: time.Hour} {
 		if got := s.Duration(); got != want {
 			t.Errorf("Seconds(%v).Duration() = %v, want %v", s, got, want)
 		}
@@ -477,7 +490,8 @@ func TestSecondsAreDurations(t *testing.T) {
 // Whatever is in the file: no panic, and what is accepted is in range.
 func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
-		yamlFile, jsonFile, "", "[]", "server:\n", "server: {port: .nan}", "a: &a [*a]", "tools: {T: {rate_per: 1e400}}",
+		yamlFile, jsonFile, "", "[]", "server:\n", "server: {port: .nan}", "a: &a [*a]",
+		"tools: {T: {rate_per: 1e400}}",
 	} {
 		f.Add(seed)
 	}
@@ -489,7 +503,8 @@ func FuzzLoad(f *testing.F) {
 		if p := cfg.Server.Port; p < 0 || p > 65535 {
 			t.Errorf("Load(%q): port = %d", text, p)
 		}
-		for _, s := range []Seconds{cfg.Tool.DefaultTimeout, cfg.RateLimit.Per, cfg.CircuitBreaker.RecoveryTimeout} {
+		for _, s := range []Seconds{cfg.Tool.DefaultTimeout, cfg.RateLimit.Per,
+			cfg.CircuitBreaker.RecoveryTimeout} {
 			if math.IsNaN(float64(s)) || s < 1 {
 				t.Errorf("Load(%q): %v seconds", text, s)
 			}

@@ -18,7 +18,8 @@ func TestTheWeightOfChecks(t *testing.T) {
 		want   Status
 	}{
 		{"nothing is checked", nil, Healthy},
-		{"all is well", checks{"a": c(Critical, Healthy), "b": c(Important, Healthy), "c": c(Informational, Healthy)}, Healthy},
+		{"all is well", checks{"a": c(Critical, Healthy), "b": c(Important, Healthy),
+			"c": c(Informational, Healthy)}, Healthy},
 		{"a critical check fails", checks{"a": c(Critical, Unhealthy), "b": c(Important, Healthy)}, Unhealthy},
 		{"a critical check is degraded", checks{"a": c(Critical, Degraded)}, Degraded},
 		{"an important check fails", checks{"a": c(Important, Unhealthy), "b": c(Critical, Healthy)}, Degraded},
@@ -26,9 +27,12 @@ func TestTheWeightOfChecks(t *testing.T) {
 		{"all important checks fail", checks{"a": c(Important, Unhealthy), "b": c(Important, Unhealthy)}, Degraded},
 		{"critical beats important", checks{"a": c(Important, Degraded), "b": c(Critical, Unhealthy)}, Unhealthy},
 		{"one of two informational checks fails",
-			checks{"a": c(Informational, Unhealthy), "b": c(Informational, Healthy), "c": c(Critical, Healthy)}, Healthy},
-		{"all informational checks fail", checks{"a": c(Informational, Unhealthy), "b": c(Informational, Degraded)}, Degraded},
-		{"the only informational check fails", checks{"a": c(Informational, Unhealthy), "b": c(Critical, Healthy)}, Degraded},
+			checks{"a": c(Informational, Unhealthy), "b": c(Informational, Healthy), "c": c(Critical, Healthy)},
+			Healthy},
+		{"all informational checks fail", checks{"a": c(Informational, Unhealthy), "b": c(Informational, Degraded)},
+			Degraded},
+		{"the only informational check fails", checks{"a": c(Informational, Unhealthy), "b": c(Critical, Healthy)},
+			Degraded},
 		{"all informational checks and a critical one fail",
 			checks{"a": c(Informational, Unhealthy), "b": c(Critical, Unhealthy)}, Unhealthy},
 		{"a check without a status is not healthy", checks{"a": c(Important, "")}, Degraded},
@@ -45,7 +49,8 @@ func TestTheWeightOfChecks(t *testing.T) {
 func TestTheSummaryCounts(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("somewhere", 3600))
 	r := Summarize(now, "stdio", map[string]Check{
-		"a": {Status: Healthy, Priority: Critical}, "b": {Status: Healthy}, "c": {Status: Degraded}, "d": {Status: Unhealthy},
+		"a": {Status: Healthy, Priority: Critical}, "b": {Status: Healthy}, "c": {Status: Degraded},
+		"d": {Status: Unhealthy},
 		"e": {Status: "odd"},
 	})
 	if want := (Summary{TotalChecks: 5, Healthy: 2, Degraded: 1, Unhealthy: 2}); r.Summary != want {
@@ -57,7 +62,8 @@ func TestTheSummaryCounts(t *testing.T) {
 }
 
 func TestTheReportAsJSON(t *testing.T) {
-	r := Summarize(time.Unix(0, 0), "http", map[string]Check{"plugins": {Status: Degraded, Priority: Critical, Message: "m"}})
+	r := Summarize(time.Unix(0, 0), "http", map[string]Check{"plugins": {Status: Degraded, Priority: Critical,
+		Message: "m"}})
 	raw, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +102,8 @@ func FuzzWorseIsNeverBetter(f *testing.F) {
 		c.Status = Unhealthy
 		checks[name] = c
 		if after := rank(); after < before {
-			t.Errorf("%v: with %s unhealthy the whole went from %s to %s", checks, name, statuses[before], statuses[after])
+			t.Errorf("%v: with %s unhealthy the whole went from %s to %s", checks, name, statuses[before],
+				statuses[after])
 		}
 	})
 }

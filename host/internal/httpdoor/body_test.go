@@ -72,10 +72,12 @@ func TestABodyIsOneObject(t *testing.T) {
 // A person who wrote a name twice must not have to look for it.
 func TestWhatIsWrongWithABodyIsSaid(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"port": 1, "port": 2}`: "port", `{"a": 1,}`: "offset", `{"a": "` + "\xff" + `"}`: "UTF-8", `{} x`: "after",
+		`{"port": 1, "port": 2}`: "port", `{"a": 1,}`: "offset", `{"a": "` + "\xff" + `"}`: "UTF-8",
+		`{} x`: "after",
 	} {
 		w := serve(newDoor(t), request("POST", "/tools/ATool/execute", body))
-		if said, _ := checkProblem(t, w, 400, tool.KindValidation)["detail"].(string); !strings.Contains(said, want) {
+		if said, _ := checkProblem(t, w, 400, tool.KindValidation)["detail"].(string); !strings.Contains(said,
+			want) {
 			t.Errorf("POST %q: detail = %q, want %q in it", body, said, want)
 		}
 	}
@@ -100,7 +102,8 @@ func TestABodyIsJSONAndNothingElse(t *testing.T) {
 		{"a list of types", []string{"Content-Type", "application/json, text/plain"}, 415},
 		{"what cannot be read", []string{"Content-Type", "application/json; charset"}, 415},
 		{"compressed", []string{"Content-Type", "application/json", "Content-Encoding", "gzip"}, 415},
-		{"compressed with nothing", []string{"Content-Type", "application/json", "Content-Encoding", "identity"}, 415},
+		{"compressed with nothing", []string{"Content-Type", "application/json", "Content-Encoding", "identity"},
+			415},
 	} {
 		r := request("POST", "/tools/ATool/execute", "{}", row.header...)
 		r.Header.Del("Content-Type")
@@ -164,7 +167,8 @@ func TestABodyHasAnEnd(t *testing.T) {
 
 // What the door lets through is one JSON object to every reader, and what it lets through it does not change.
 func FuzzReadObject(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, "{\"\xff\":1}", `[]`, `{} {}`, ` {"a":[1e9]} `, ``} {
+	for _, seed := range []string{`{}`, `{"a":1,"a":2}`, `{"a":"\ud800"}`, "{\"\xff\":1}", `[]`, `{} {}`,
+		` {"a":[1e9]} `, ``} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

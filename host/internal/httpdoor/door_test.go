@@ -162,8 +162,9 @@ func checkProblem(t testing.TB, w *httptest.ResponseRecorder, status int, kind t
 
 func TestTheLadder(t *testing.T) {
 	want := map[tool.Kind]int{
-		tool.KindValidation: 400, tool.KindOutOfScope: 403, tool.KindIntrusiveDenied: 403, tool.KindUnauthenticated: 401,
-		tool.KindForbidden: 403, tool.KindToolNotFound: 404, tool.KindDisabled: 403, tool.KindRateLimited: 429,
+		tool.KindValidation: 400, tool.KindOutOfScope: 403, tool.KindIntrusiveDenied: 403,
+		tool.KindUnauthenticated: 401,
+		tool.KindForbidden:       403, tool.KindToolNotFound: 404, tool.KindDisabled: 403, tool.KindRateLimited: 429,
 		tool.KindOverloaded: 503, tool.KindBreakerOpen: 503, tool.KindUnavailable: 503, tool.KindNotFound: 200,
 		tool.KindTimeout: 200, tool.KindResourceExhausted: 200, tool.KindExecution: 200, tool.KindCancelled: 499,
 		tool.KindUnknown: 500, "of a newer peer": 500,
@@ -173,10 +174,12 @@ func TestTheLadder(t *testing.T) {
 		if !ok {
 			t.Errorf("the kind %s has no row", kind)
 		}
-		failed := tool.Errorf(kind, "it failed <here>").Suggest("do this").With("fact", 1).About("ATool", "10.0.0.1")
+		failed := tool.Errorf(kind, "it failed <here>").Suggest("do this").With("fact", 1).About("ATool",
+			"10.0.0.1")
 		failed.RetryAfter = 1200 * time.Millisecond
 		d := newDoor(t, calling(func(context.Context, tool.Request) (tool.Result, error) {
-			return tool.Result{Stdout: "partial", ExecutionID: "e-1", CorrelationID: "c-1"}, fmt.Errorf("call: %w", failed)
+			return tool.Result{Stdout: "partial", ExecutionID: "e-1", CorrelationID: "c-1"},
+				fmt.Errorf("call: %w", failed)
 		}))
 		w := serve(d, request("POST", "/tools/ATool/execute", `{}`))
 		if w.Code != status {
@@ -199,19 +202,24 @@ func TestTheLadder(t *testing.T) {
 			}
 		}
 		if fmt.Sprint(p["metadata"]) != "map[fact:1]" || w.Header().Get("Retry-After") != "2" {
-			t.Errorf("%s: metadata = %v, Retry-After = %q, want the fact and 2", kind, p["metadata"], w.Header().Get("Retry-After"))
+			t.Errorf("%s: metadata = %v, Retry-After = %q, want the fact and 2", kind, p["metadata"],
+				w.Header().Get("Retry-After"))
 		}
 	}
 }
 
 func TestRetryAfterIsNeverTooShort(t *testing.T) {
 	for wait, want := range map[time.Duration][2]string{
-		0: {"", ""}, time.Nanosecond: {"1", "0.001"}, 999 * time.Millisecond: {"1", "0.999"}, time.Second: {"1", "1"},
+		0: {"", ""}, time.Nanosecond: {"1", "0.001"}, 999 * time.Millisecond: {"1", "0.999"},
+		time.Second:             {"1", "1"},
 		1001 * time.Millisecond: {"2", "1.001"}, 59*time.Second + 1: {"60", "59.001"}, time.Hour: {"3600", "3600"},
 	} {
 		failed := tool.Errorf(tool.KindRateLimited, "slower")
 		failed.RetryAfter = wait
-		d := newDoor(t, calling(func(context.Context, tool.Request) (tool.Result, error) { return tool.Result{}, failed }))
+		d := newDoor(t, calling(func(context.Context, tool.Request) (tool.Result, error) {
+			return tool.Result{},
+				failed
+		}))
 		w := serve(d, request("POST", "/tools/ATool/execute", `{}`))
 		member := ""
 		if v, ok := checkProblem(t, w, 429, tool.KindRateLimited)["retry_after"]; ok {
@@ -230,7 +238,10 @@ func TestForeignErrorsAreOnTheLadderToo(t *testing.T) {
 	}{
 		{errors.New("boom"), 500}, {context.Canceled, 499}, {context.DeadlineExceeded, 200},
 	} {
-		d := newDoor(t, calling(func(context.Context, tool.Request) (tool.Result, error) { return tool.Result{}, row.err }))
+		d := newDoor(t, calling(func(context.Context, tool.Request) (tool.Result, error) {
+			return tool.Result{},
+				row.err
+		}))
 		if w := serve(d, request("POST", "/tools/ATool/execute", `{}`)); w.Code != row.status {
 			t.Errorf("Call fails with %v: status = %d, want %d", row.err, w.Code, row.status)
 		}
@@ -244,7 +255,8 @@ func TestACallThatWentWellIsAReport(t *testing.T) {
 		if client := auth.Client(ctx); client != "ci" {
 			t.Errorf("the context's client = %q, want ci", client)
 		}
-		return tool.Result{Stdout: "a < b", ReturnCode: 1, ExecutionID: "e", Data: json.RawMessage(`{"up":true}`)}, nil
+		return tool.Result{Stdout: "a < b", ReturnCode: 1, ExecutionID: "e", Data: json.RawMessage(`{"up":true}`)},
+			nil
 	}))
 	const body = ` {"target": "10.0.0.1", "Target": 1e2} `
 	w := serve(d, request("POST", "/tools/ATool/execute", body, "Authorization", "Bearer secret"))
@@ -253,7 +265,8 @@ func TestACallThatWentWellIsAReport(t *testing.T) {
 		fmt.Sprint(rep["data"]) != "map[up:true]" || !strings.Contains(w.Body.String(), "a < b") {
 		t.Errorf("answer = %d %s, want the report", w.Code, w.Body)
 	}
-	if got.Tool != "ATool" || got.Client != "ci" || strings.TrimSpace(string(got.Arguments)) != strings.TrimSpace(body) {
+	if got.Tool != "ATool" || got.Client != "ci" ||
+		strings.TrimSpace(string(got.Arguments)) != strings.TrimSpace(body) {
 		t.Errorf("Call got %+v, want ATool, ci and the arguments as they were sent", got)
 	}
 }
@@ -264,7 +277,8 @@ func TestAResultThatIsNotJSONIsAProblem(t *testing.T) {
 		return tool.Result{Data: json.RawMessage(`{"up":`)}, nil
 	}))
 	w := serve(d, request("POST", "/tools/ATool/execute", `{}`))
-	if w.Code != 500 || !json.Valid(w.Body.Bytes()) || w.Header().Get("Content-Type") != "application/problem+json" {
+	if w.Code != 500 || !json.Valid(w.Body.Bytes()) ||
+		w.Header().Get("Content-Type") != "application/problem+json" {
 		t.Errorf("answer = %d %s %s, want a problem of status 500", w.Code, w.Header().Get("Content-Type"), w.Body)
 	}
 }
@@ -287,12 +301,17 @@ func TestPlans(t *testing.T) {
 	}
 	checkProblem(t, serve(d, request("POST", "/tools/None/plan", `{}`)), 404, tool.KindToolNotFound)
 	if w := serve(d, request("POST", "/tools/Late/plan", `{}`)); w.Code < 500 {
-		t.Errorf("a plan that could not be made = %d %s, want a failure: there is no result for it to stand in", w.Code, w.Body)
+		t.Errorf("a plan that could not be made = %d %s, want a failure: there is no result for it to stand in",
+			w.Code, w.Body)
 	}
 }
 
 func TestEachMethodHasItsPlace(t *testing.T) {
-	d := newDoor(t, func(c *Config) { c.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}) })
+	d := newDoor(t, func(c *Config) {
+		c.Metrics = http.HandlerFunc(func(http.ResponseWriter,
+			*http.Request) {
+		})
+	})
 	for _, row := range []struct {
 		method, path string
 		status       int
@@ -317,7 +336,8 @@ func TestEachMethodHasItsPlace(t *testing.T) {
 		}
 		w := serve(d, request(row.method, row.path, body))
 		if w.Code != row.status || w.Header().Get("Allow") != row.allow {
-			t.Errorf("%s %s = %d, Allow %q, want %d, %q", row.method, row.path, w.Code, w.Header().Get("Allow"), row.status, row.allow)
+			t.Errorf("%s %s = %d, Allow %q, want %d, %q", row.method, row.path, w.Code, w.Header().Get("Allow"),
+				row.status, row.allow)
 		}
 		if row.status >= 400 {
 			parse(t, w, "application/problem+json")
@@ -340,7 +360,10 @@ func TestAPanicIsAProblemAndStandsInTheLog(t *testing.T) {
 }
 
 func TestAnAbortedHandlerIsAborted(t *testing.T) {
-	d := newDoor(t, calling(func(context.Context, tool.Request) (tool.Result, error) { panic(http.ErrAbortHandler) }))
+	d := newDoor(t, calling(func(context.Context, tool.Request) (tool.Result,
+		error) {
+		panic(http.ErrAbortHandler)
+	}))
 	defer func() {
 		if p := recover(); p != http.ErrAbortHandler { //nolint:errorlint // the identity is the contract
 			t.Errorf("recover = %v, want %v", p, http.ErrAbortHandler)
@@ -378,7 +401,8 @@ func TestHealthTellsDetailsOnlyToThoseWhoMayKnow(t *testing.T) {
 			}
 			w := serve(d, r)
 			if got := parse(t, w, "application/json"); w.Code != row.code || (got["checks"] != nil) != details {
-				t.Errorf("GET /health (%s) with %q = %d %s, want %d, details: %t", row.status, header, w.Code, w.Body, row.code, details)
+				t.Errorf("GET /health (%s) with %q = %d %s, want %d, details: %t", row.status, header, w.Code, w.Body,
+					row.code, details)
 			}
 		}
 	}
@@ -431,7 +455,8 @@ func TestTheIndexListsWhatIsThere(t *testing.T) {
 		{func(c *Config) { c.MCP, c.Metrics = nothing, nothing }, 9},
 	} {
 		got := parse(t, serve(newDoor(t, row.change), request("GET", "/", "")), "application/json")
-		if endpoints, _ := got["endpoints"].([]any); len(endpoints) != row.want || got["tools"] != 2.0 || got["enabled_tools"] != 1.0 {
+		if endpoints, _ := got["endpoints"].([]any); len(endpoints) != row.want || got["tools"] != 2.0 ||
+			got["enabled_tools"] != 1.0 {
 			t.Errorf("GET / = %v, want %d endpoints", got, row.want)
 		}
 	}

@@ -15,26 +15,33 @@ func TestWhichHostsAreServed(t *testing.T) {
 	type verdicts = map[string]bool
 	for bind, hosts := range map[string]verdicts{
 		"127.0.0.1": {
-			"127.0.0.1": true, "127.0.0.1:8080": true, "localhost": true, "LocalHost:1": true, "[::1]:8080": true, "[::1]": true,
+			"127.0.0.1": true, "127.0.0.1:8080": true, "localhost": true, "LocalHost:1": true, "[::1]:8080": true,
+			"[::1]":     true,
 			"127.0.0.2": false, "10.0.0.1": false, "": false, ":8080": false, ".": false, "localhost.": false,
-			"localhost.:8080": false, "evil.example": false, "evil.example:8080": false, "localhost.evil.example": false,
+			"localhost.:8080": false, "evil.example": false, "evil.example:8080": false,
+			"localhost.evil.example": false,
 			"localhost@evil.example": false, "localhost:80@evil.example": false, "evil.example@localhost": false,
 			"evil.example:80@localhost": false, "localhost:80:80": false, "localhost:http": false, "localhost:": true,
 			"localhost/": false, "localhost/evil.example": false, "localhost,evil.example": false, " localhost": false,
-			"[localhost]": false, "[[::1]]": false, "0.0.0.0": false, "127.1": false, "2130706433": false, "0x7f.0.0.1": false,
-			"::1": true, "[::1%lo]": false, "[::ffff:127.0.0.1]": false,
+			"[localhost]": false, "[[::1]]": false, "0.0.0.0": false, "127.1": false, "2130706433": false,
+			"0x7f.0.0.1": false,
+			"::1":        true, "[::1%lo]": false, "[::ffff:127.0.0.1]": false,
 		},
 		"::1":       {"[::1]:8080": true, "localhost": true, "127.0.0.1": true, "[::2]": false},
 		"127.0.0.5": {"127.0.0.5:1": true, "localhost": true, "127.0.0.1": true, "127.0.0.6": false},
-		"localhost": {"localhost:8080": true, "127.0.0.1:8080": true, "[::1]:8080": true, "evil.example": false, "10.0.0.1": false},
+		"localhost": {"localhost:8080": true, "127.0.0.1:8080": true, "[::1]:8080": true, "evil.example": false,
+			"10.0.0.1": false},
 		"0.0.0.0": {
-			"localhost:8080": true, "127.0.0.1": true, "10.0.0.1:8080": true, "[fd00::1]:8080": true, "evil.example": false,
-			"": false, "10.0.0.1.evil.example": false, "10.0.0.1:80@evil.example": false, "127.1": false,
+			"localhost:8080": true, "127.0.0.1": true, "10.0.0.1:8080": true, "[fd00::1]:8080": true,
+			"evil.example": false,
+			"":             false, "10.0.0.1.evil.example": false, "10.0.0.1:80@evil.example": false, "127.1": false,
 		},
-		"::":               {"10.0.0.1": true, "[fd00::1]": true, "localhost": true, "evil.example": false},
-		"":                 {"10.0.0.1": true, "localhost": true, "evil.example": false, "": false},
-		"10.0.0.1":         {"10.0.0.1:8080": true, "10.0.0.1": true, "localhost": false, "127.0.0.1": false, "10.0.0.2": false, "": false},
-		"Gate.Lab.Example": {"gate.lab.example:8080": true, "GATE.lab.example": true, "lab.example": false, "10.0.0.1": false, "": false},
+		"::": {"10.0.0.1": true, "[fd00::1]": true, "localhost": true, "evil.example": false},
+		"":   {"10.0.0.1": true, "localhost": true, "evil.example": false, "": false},
+		"10.0.0.1": {"10.0.0.1:8080": true, "10.0.0.1": true, "localhost": false, "127.0.0.1": false,
+			"10.0.0.2": false, "": false},
+		"Gate.Lab.Example": {"gate.lab.example:8080": true, "GATE.lab.example": true, "lab.example": false,
+			"10.0.0.1": false, "": false},
 	} {
 		d := newDoor(t, func(c *Config) { c.Hosts = HostsOf(bind) })
 		for host, allowed := range hosts {
@@ -59,14 +66,18 @@ func TestWhichOriginsAreServed(t *testing.T) {
 		allowed bool
 	}{
 		{"a program sends nothing", nil, false, true},
-		{"a page of the door's own origin", []string{"Origin", "http://127.0.0.1:8080", "Sec-Fetch-Site", "same-origin"}, false, true},
+		{"a page of the door's own origin", []string{"Origin", "http://127.0.0.1:8080", "Sec-Fetch-Site",
+			"same-origin"}, false, true},
 		{"a typed address", []string{"Sec-Fetch-Site", "none"}, false, true},
 		{"another site", []string{"Sec-Fetch-Site", "cross-site"}, false, false},
 		{"another origin of the site", []string{"Sec-Fetch-Site", "same-site"}, false, false},
 		{"a word that there is not", []string{"Sec-Fetch-Site", "whatever"}, false, false},
-		{"two words, the second foreign", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Site", "cross-site"}, false, false},
-		{"own origin, foreign site", []string{"Origin", "http://127.0.0.1:8080", "Sec-Fetch-Site", "cross-site"}, false, false},
-		{"foreign origin, own site", []string{"Origin", "http://evil.example", "Sec-Fetch-Site", "same-origin"}, false, false},
+		{"two words, the second foreign", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Site", "cross-site"}, false,
+			false},
+		{"own origin, foreign site", []string{"Origin", "http://127.0.0.1:8080", "Sec-Fetch-Site", "cross-site"},
+			false, false},
+		{"foreign origin, own site", []string{"Origin", "http://evil.example", "Sec-Fetch-Site", "same-origin"},
+			false, false},
 		{"another port", []string{"Origin", "http://127.0.0.1:8081"}, false, false},
 		{"no port", []string{"Origin", "http://127.0.0.1"}, false, false},
 		{"another name of this machine", []string{"Origin", "http://localhost:8080"}, false, false},
@@ -75,7 +86,8 @@ func TestWhichOriginsAreServed(t *testing.T) {
 		{"an open page, of a door that is encrypted", []string{"Origin", "http://127.0.0.1:8080"}, true, false},
 		{"an opaque origin", []string{"Origin", "null"}, false, false},
 		{"an empty origin", []string{"Origin", ""}, false, false},
-		{"two origins", []string{"Origin", "http://127.0.0.1:8080", "Origin", "http://127.0.0.1:8080"}, false, false},
+		{"two origins", []string{"Origin", "http://127.0.0.1:8080", "Origin", "http://127.0.0.1:8080"}, false,
+			false},
 		{"a file", []string{"Origin", "file://"}, false, false},
 		{"a name in front", []string{"Origin", "http://127.0.0.1:8080@evil.example"}, false, false},
 		{"a browser's extension", []string{"Origin", "chrome-extension://127.0.0.1:8080"}, false, false},
@@ -96,7 +108,8 @@ func TestWhichOriginsAreServed(t *testing.T) {
 			}
 			w := serve(d, r)
 			if (w.Code == 200) != row.allowed {
-				t.Errorf("%s: %s %s with %q = %d, want allowed: %t", row.says, method, path, row.header, w.Code, row.allowed)
+				t.Errorf("%s: %s %s with %q = %d, want allowed: %t", row.says, method, path, row.header, w.Code,
+					row.allowed)
 			}
 			if !row.allowed {
 				checkProblem(t, w, 403, tool.KindForbidden)
@@ -133,7 +146,8 @@ func TestWhoComesIn(t *testing.T) {
 			c.MCP, c.Metrics = ok, ok
 		})
 		for _, target := range []string{
-			"GET /", "GET /tools", "GET /tools/ATool", "POST /tools/ATool/execute", "POST /tools/ATool/plan", "GET /metrics",
+			"GET /", "GET /tools", "GET /tools/ATool", "POST /tools/ATool/execute", "POST /tools/ATool/plan",
+			"GET /metrics",
 			"POST /mcp", "GET /mcp", "DELETE /mcp", "GET /nowhere", "GET /tools/ATool?token=secret",
 		} {
 			method, path, _ := strings.Cut(target, " ")

@@ -59,7 +59,7 @@ func (w *writer) write(p []byte) {
 func (w *writer) text(s string) {
 	for len(s) > 0 && w.err == nil {
 		n := min(len(s), piece)
-		for n < len(s) && !utf8.RuneStart(s[n]) {
+		for n < len(s) && n > piece-utf8.UTFMax && !utf8.RuneStart(s[n]) {
 			n--
 		}
 		escaped, err := encode(s[:n])

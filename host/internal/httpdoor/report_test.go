@@ -30,3 +30,12 @@ func TestAReportIsTheSameWrittenWholeAndInPieces(t *testing.T) {
 		}
 	}
 }
+
+// Output is repaired long before it comes here; what is not must still end, and be JSON.
+func TestAReportOfBytesThatAreNoTextIsStillJSON(t *testing.T) {
+	w := httptest.NewRecorder()
+	writeReport(w, tool.NewReport(tool.Result{Stdout: strings.Repeat("\x80", 3*piece)}, nil))
+	if !json.Valid(w.Body.Bytes()) {
+		t.Errorf("report = %.100q, want JSON", w.Body)
+	}
+}

@@ -128,7 +128,8 @@ func TestACallMayTakeLongerThanItsBody(t *testing.T) {
 				return tool.Result{}, ctx.Err()
 			}
 		}))
-		for _, body := range []io.Reader{strings.NewReader(`{}`), io.MultiReader(strings.NewReader(`{}`))} { // declared, in chunks
+		for _, body := range []io.Reader{strings.NewReader(`{}`),
+			io.MultiReader(strings.NewReader(`{}`))} { // declared, in chunks
 			start := time.Now()
 			status, text, err := s.post(t.Context(), body)
 			if err != nil || status != 200 || time.Since(start) < time.Hour {
@@ -182,7 +183,8 @@ func TestABodyThatDoesNotComeIsNotWaitedFor(t *testing.T) {
 		{"a call with a token, in chunks",
 			"POST /tools/ATool/execute" + head + good + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", "400"},
 		{"MCP with a token", "POST /mcp" + head + good + "Content-Length: 9\r\n\r\n{", "400"},
-		{"a wrong media type", "POST /tools/ATool/execute HTTP/1.1\r\nHost: 127.0.0.1\r\n" + good + "Content-Length: 9\r\n\r\n", "415"},
+		{"a wrong media type", "POST /tools/ATool/execute HTTP/1.1\r\nHost: 127.0.0.1\r\n" + good +
+			"Content-Length: 9\r\n\r\n", "415"},
 		{"headers without an end", "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n", ""},
 		{"nothing", "", ""},
 	} {
@@ -224,7 +226,8 @@ func TestAConnectionIsUsedAgain(t *testing.T) {
 				}
 			})
 		})
-		transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn,
+			error) {
 			dialled.Add(1)
 			return s.dial(ctx, network, addr)
 		}}
@@ -285,7 +288,8 @@ func TestHeadersHaveAnEnd(t *testing.T) {
 		}
 		defer c.Close()
 		go func() {
-			_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "+strings.Repeat("x", 32<<10)) // refused on its way
+			_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "+strings.Repeat("x",
+				32<<10)) // refused on its way
 		}()
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
@@ -421,7 +425,8 @@ func TestServeOverTCP(t *testing.T) {
 	go func() { ended <- d.Serve(ctx, l, 10, time.Minute) }()
 	defer http.DefaultClient.CloseIdleConnections()
 	post := func(ctx context.Context, body string) (*http.Response, error) {
-		r, err := http.NewRequestWithContext(ctx, "POST", "http://"+l.Addr().String()+"/tools/ATool/execute", strings.NewReader(body))
+		r, err := http.NewRequestWithContext(ctx, "POST", "http://"+l.Addr().String()+"/tools/ATool/execute",
+			strings.NewReader(body))
 		if err != nil {
 			return nil, err
 		}

@@ -64,7 +64,8 @@ func New(cfg Config) (*Door, error) {
 	return d, nil
 }
 
-// Refresh takes the current catalog over; a tool that MCP has no form for is left out. Clients are told, once, if what they see has changed.
+// Refresh takes the current catalog over; a tool that MCP has no form for is left out. Clients are told,
+// once, if what they see has changed.
 func (d *Door) Refresh() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -73,13 +74,13 @@ func (d *Door) Refresh() {
 	prints := make([]string, 0, len(entries))
 	for _, e := range entries {
 		t := describe(e)
-		print, err := fingerprint(t, e.Settings.Enabled)
+		seen, err := fingerprint(t, e.Settings.Enabled)
 		if err != nil {
 			d.cfg.Logger.Warn("a tool cannot be offered over MCP", "tool", t.Name, "plugin", e.Plugin, "error", err)
 			continue
 		}
 		tools = append(tools, server.ServerTool{Tool: t, Handler: d.call})
-		prints = append(prints, print)
+		prints = append(prints, seen)
 	}
 	if d.served != nil && slices.Equal(prints, d.served) {
 		return
@@ -88,8 +89,9 @@ func (d *Door) Refresh() {
 	d.server.SetTools(tools...)
 }
 
-// fingerprint is equal for tools that look the same to a client. It fails for a tool that mcp-go cannot write, which would
-// break tools/list for all, and for one whose x-mcp-header annotations are wrong, on which SetTools panics.
+// fingerprint is equal for tools that look the same to a client. It fails for a tool that mcp-go cannot
+// write, which would break tools/list for all, and for one whose x-mcp-header annotations are wrong, on which
+// SetTools panics.
 func fingerprint(t mcp.Tool, enabled bool) (string, error) {
 	if len(t.RawInputSchema) == 0 {
 		return "", errors.New("it has no input schema")

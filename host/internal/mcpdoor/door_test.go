@@ -55,7 +55,8 @@ func entry(name string, changes ...func(*catalog.Entry)) *catalog.Entry {
 	e := &catalog.Entry{
 		Spec: tool.Spec{
 			Name: name, Title: "Title of " + name, Description: "does it", InputSchema: json.RawMessage(schema),
-			OutputSchema: json.RawMessage(`{"type":"object"}`), Annotations: tool.Annotations{ReadOnly: true, OpenWorld: true},
+			OutputSchema: json.RawMessage(`{"type":"object"}`), Annotations: tool.Annotations{ReadOnly: true,
+				OpenWorld: true},
 		},
 		Settings: catalog.Settings{Enabled: true, Concurrency: 1},
 	}
@@ -96,14 +97,16 @@ func newBed(t testing.TB, entries ...*catalog.Entry) *bed {
 
 func connect(t testing.TB, transport sdk.Transport, opts *sdk.ClientOptions) *sdk.ClientSession {
 	t.Helper()
-	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, opts).Connect(t.Context(), transport, nil)
+	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, opts).Connect(t.Context(),
+		transport, nil)
 	if err != nil {
 		t.Fatalf("Connect = %v, want a session", err)
 	}
 	return session
 }
 
-// stdio joins the official client to ServeStdio. There may be one at a time: mcp-go has one session for stdio.
+// stdio joins the official client to ServeStdio. There may be one at a time: mcp-go has one session for
+// stdio.
 func (b *bed) stdio(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession {
 	t.Helper()
 	in, toServer := io.Pipe()
@@ -130,7 +133,8 @@ func (b *bed) overHTTP(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		endpoint.ServeHTTP(w, r.WithContext(auth.WithClient(r.Context(), "ci")))
 	}))
-	session := connect(t, &sdk.StreamableClientTransport{Endpoint: srv.URL, HTTPClient: srv.Client(), MaxRetries: -1}, opts)
+	session := connect(t, &sdk.StreamableClientTransport{Endpoint: srv.URL, HTTPClient: srv.Client(),
+		MaxRetries: -1}, opts)
 	t.Cleanup(func() {
 		_ = session.Close() // ends its streams
 		ctx := context.WithoutCancel(t.Context())
@@ -144,7 +148,8 @@ func (b *bed) overHTTP(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession
 }
 
 // doors runs a test through both transports. client is who calls there.
-func doors(t *testing.T, test func(t *testing.T, b *bed, client string, join func() *sdk.ClientSession), entries ...*catalog.Entry) {
+func doors(t *testing.T, test func(t *testing.T, b *bed, client string, join func() *sdk.ClientSession),
+	entries ...*catalog.Entry) {
 	t.Helper()
 	t.Run("stdio", func(t *testing.T) {
 		b := newBed(t, entries...)
@@ -197,7 +202,8 @@ func report(t testing.TB, res *sdk.CallToolResult) tool.Report {
 func TestTheServerSaysWhatItIs(t *testing.T) {
 	doors(t, func(t *testing.T, _ *bed, _ string, join func() *sdk.ClientSession) {
 		got := join().InitializeResult()
-		if got.ServerInfo.Name != "gatehouse" || got.ServerInfo.Version != "1.2.3" || got.Instructions != "Be careful." {
+		if got.ServerInfo.Name != "gatehouse" || got.ServerInfo.Version != "1.2.3" ||
+			got.Instructions != "Be careful." {
 			t.Errorf("initialize = %+v, want gatehouse, its version and its instructions", got)
 		}
 		if got.Capabilities.Tools == nil || !got.Capabilities.Tools.ListChanged {
@@ -234,7 +240,8 @@ func TestACallReachesTheCaller(t *testing.T) {
 		arguments any
 		want      string
 	}{
-		{"arguments", json.RawMessage(`{"target":"10.0.0.1","n":9007199254740993}`), `{"target":"10.0.0.1","n":9007199254740993}`},
+		{"arguments", json.RawMessage(`{"target":"10.0.0.1","n":9007199254740993}`),
+			`{"target":"10.0.0.1","n":9007199254740993}`},
 		{"no arguments", nil, `{}`},
 		{"an empty object", map[string]any{}, `{}`},
 	} {
@@ -244,11 +251,13 @@ func TestACallReachesTheCaller(t *testing.T) {
 				if err != nil {
 					t.Fatalf("CallTool = %v, want a result", err)
 				}
-				if rep := report(t, res); res.IsError || rep.Stdout != "done" || rep.ExecutionID != "e-1" || rep.Error != nil {
+				if rep := report(t, res); res.IsError || rep.Stdout != "done" || rep.ExecutionID != "e-1" ||
+					rep.Error != nil {
 					t.Errorf("CallTool = %+v, isError: %t, want the report", rep, res.IsError)
 				}
 				asked := b.caller.requests()
-				if len(asked) != 1 || asked[0].Tool != "ATool" || asked[0].Client != client || string(asked[0].Arguments) != row.want {
+				if len(asked) != 1 || asked[0].Tool != "ATool" || asked[0].Client != client ||
+					string(asked[0].Arguments) != row.want {
 					t.Errorf("the caller saw %+v, want ATool with %s for %s", asked, row.want, client)
 				}
 			}, entry("ATool"))
@@ -287,10 +296,12 @@ func TestAPanicEndsOneCallOnly(t *testing.T) {
 		}
 		session := join()
 		arguments := map[string]any{"target": "boom"}
-		if res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "ATool", Arguments: arguments}); err == nil && !res.IsError {
+		if res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "ATool",
+			Arguments: arguments}); err == nil && !res.IsError {
 			t.Errorf("CallTool = %+v, want a failure", res)
 		}
-		if res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "ATool"}); err != nil || res.IsError {
+		if res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "ATool"}); err != nil ||
+			res.IsError {
 			t.Errorf("the next CallTool = %+v, %v, want a result", res, err)
 		}
 	}, entry("ATool"))
@@ -317,13 +328,16 @@ func TestADisabledToolIsNotListedButAnswers(t *testing.T) {
 
 func TestAnUnknownToolIsAnErrorThatTheCallerSaw(t *testing.T) {
 	doors(t, func(t *testing.T, b *bed, client string, join func() *sdk.ClientSession) {
-		_, err := join().CallTool(t.Context(), &sdk.CallToolParams{Name: "None", Arguments: map[string]any{"target": "x"}})
+		_, err := join().CallTool(t.Context(), &sdk.CallToolParams{Name: "None",
+			Arguments: map[string]any{"target": "x"}})
 		var rpc *jsonrpc.Error
-		if !errors.As(err, &rpc) || rpc.Code != jsonrpc.CodeInvalidParams || !strings.Contains(rpc.Message, "None") {
+		if !errors.As(err, &rpc) || rpc.Code != jsonrpc.CodeInvalidParams ||
+			!strings.Contains(rpc.Message, "None") {
 			t.Errorf("CallTool(None) = %v, want %d and the name", err, jsonrpc.CodeInvalidParams)
 		}
 		asked := b.caller.requests()
-		if len(asked) != 1 || asked[0].Tool != "None" || asked[0].Client != client || string(asked[0].Arguments) != `{"target":"x"}` {
+		if len(asked) != 1 || asked[0].Tool != "None" || asked[0].Client != client ||
+			string(asked[0].Arguments) != `{"target":"x"}` {
 			t.Errorf("the caller saw %+v, want the call of None by %s, once", asked, client)
 		}
 	}, entry("ATool"))
@@ -342,7 +356,8 @@ func TestOneBadToolDoesNotBreakTheList(t *testing.T) {
 	}{
 		{"a schema that is not JSON", withSchema(`{"type":`)},
 		{"no schema", withSchema(``)},
-		{"an output schema that is not JSON", func(e *catalog.Entry) { e.Spec.OutputSchema = json.RawMessage(`{`) }},
+		{"an output schema that is not JSON",
+			func(e *catalog.Entry) { e.Spec.OutputSchema = json.RawMessage(`{`) }},
 		{"a header that cannot be", property(`{"type":"string","x-mcp-header":"bad header\r\n"}`)},
 		{"an empty header", property(`{"type":"string","x-mcp-header":""}`)},
 		{"a header of an object", property(`{"type":"object","x-mcp-header":"X"}`)},
@@ -368,7 +383,8 @@ func TestABadToolStandsInTheLog(t *testing.T) {
 	var log bytes.Buffer
 	c, _ := catalog.New(entry("Bad", func(e *catalog.Entry) { e.Spec.InputSchema = json.RawMessage(`{`) }))
 	_, err := New(Config{
-		Caller: &caller{}, Catalog: func() *catalog.Catalog { return c }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Caller: &caller{}, Catalog: func() *catalog.Catalog { return c },
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil || !strings.Contains(log.String(), "Bad") {
 		t.Errorf("New = %v, log = %q, want a door and a line about the tool", err, &log)
@@ -401,12 +417,14 @@ func TestClientsAreToldOfVisibleChangesOnly(t *testing.T) {
 		{"a tool switched on", []*catalog.Entry{entry("ATool"), entry("BTool")}, true},
 		{"a tool switched off", []*catalog.Entry{entry("ATool", disabled), entry("BTool", disabled)}, true},
 		{"another description", []*catalog.Entry{
-			entry("ATool", func(e *catalog.Entry) { e.Spec.Description = "does more" }), entry("BTool", disabled)}, true},
+			entry("ATool", func(e *catalog.Entry) { e.Spec.Description = "does more" }), entry("BTool", disabled)},
+			true},
 		{"another schema", []*catalog.Entry{
 			entry("ATool", func(e *catalog.Entry) { e.Spec.InputSchema = json.RawMessage(`{"type":"object"}`) }),
 			entry("BTool", disabled)}, true},
 		{"another hint", []*catalog.Entry{
-			entry("ATool", func(e *catalog.Entry) { e.Spec.Annotations.Destructive = true }), entry("BTool", disabled)}, true},
+			entry("ATool", func(e *catalog.Entry) { e.Spec.Annotations.Destructive = true }),
+			entry("BTool", disabled)}, true},
 		{"a bad tool", []*catalog.Entry{entry("ATool"), entry("BTool", disabled),
 			entry("CTool", func(e *catalog.Entry) { e.Spec.InputSchema = nil })}, false},
 	} {
@@ -436,7 +454,8 @@ func TestClientsAreToldOfVisibleChangesOnly(t *testing.T) {
 func TestTheClientHearsOfAChange(t *testing.T) {
 	b := newBed(t, entry("ATool"))
 	changed := make(chan struct{}, 10)
-	s := b.stdio(t, &sdk.ClientOptions{ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) {
+	s := b.stdio(t, &sdk.ClientOptions{ToolListChangedHandler: func(context.Context,
+		*sdk.ToolListChangedRequest) {
 		changed <- struct{}{}
 	}})
 	if got := listed(t, s); !slices.Equal(got, []string{"ATool"}) {

@@ -101,7 +101,8 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 	)
 }
 
-// Every label is one of a few names, so that no caller can make the host keep series without end: a client's name, a
+// Every label is one of a few names, so that no caller can make the host keep series without end: a client's
+// name, a
 // target, an id or an address is never a label.
 func TestTheSetOfLabelsIsBounded(t *testing.T) {
 	m := New()
