@@ -36,8 +36,8 @@ test: setup build lint alone cross check-generated test-go ## Set up, then check
 test-go: ## Run all tests of all modules with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m work
 
-alone: ## Build each module by itself, as one who imports it would
-	@for m in $(MODULES); do echo "alone: $$m"; (cd $$m && GOWORK=off $(GO) build -o /dev/null ./...) || exit 1; done
+alone: ## Build each module by itself, tests included, as one who imports it would
+	@for m in $(MODULES); do echo "alone: $$m"; (cd $$m && GOWORK=off $(GO) vet ./...) || exit 1; done
 
 cross: ## Compile for every platform that is promised
 	@for p in $(PLATFORMS); do echo "cross: $$p"; \
