@@ -42,6 +42,9 @@ func (l *live) end() {
 }
 
 func progressText(p tool.Progress) string {
+	if p.Message != "" {
+		return strings.ReplaceAll(p.Message, "\n", " ")
+	}
 	text := p.Task
 	if p.Percent >= 0 {
 		text += fmt.Sprintf(" %.0f%%", p.Percent)
@@ -49,10 +52,7 @@ func progressText(p tool.Progress) string {
 	if p.Total > 0 {
 		text += fmt.Sprintf(" (%d of %d)", p.Done, p.Total)
 	}
-	if p.Message != "" {
-		text += " " + p.Message
-	}
-	return strings.ReplaceAll(text, "\n", " ")
+	return text
 }
 
 // plain takes everything out of foreign text that a terminal would obey: control characters other than line
