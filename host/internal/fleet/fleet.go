@@ -26,7 +26,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -131,28 +130,6 @@ func (f *Fleet) memberTried() {
 	if f.untried.Add(-1) == 0 {
 		close(f.ready)
 	}
-}
-
-// makeRuntimeDir sees to the directory for sockets; remove takes away one of our own making.
-func (f *Fleet) makeRuntimeDir() (remove func(), err error) {
-	if f.cfg.RuntimeDir == "" {
-		if f.runtime, err = os.MkdirTemp("", "gatehouse-"); err != nil {
-			return nil, fmt.Errorf("make runtime directory: %w", err)
-		}
-		return func() { _ = os.RemoveAll(f.runtime) }, nil // at worst an empty directory stays
-	}
-	f.runtime = f.cfg.RuntimeDir
-	if err := os.MkdirAll(f.runtime, 0o700); err != nil {
-		return nil, fmt.Errorf("make runtime directory: %w", err)
-	}
-	info, err := os.Stat(f.runtime)
-	if err != nil {
-		return nil, fmt.Errorf("look at runtime directory: %w", err)
-	}
-	if info.Mode()&0o022 != 0 {
-		return nil, fmt.Errorf("runtime directory %s: others may write to it; type: chmod go-w %[1]s", f.runtime)
-	}
-	return func() {}, nil
 }
 
 // Ready is closed when every plugin has been tried once, with or without success.
