@@ -179,33 +179,3 @@ func failure(err error) error {
 	}
 	return &exitError{code: exitFailure, err: err}
 }
-
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && info.Name() != "null"
-}
-
-func (a *app) tokenCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Short: "The credential of HTTP clients", Args: cobra.NoArgs}
-	cmd.AddCommand(&cobra.Command{
-		Use: "show", Args: cobra.NoArgs,
-		Short: "Print the generated token; it is made when there is none yet",
-		RunE: func(*cobra.Command, []string) error {
-			cfg, err := a.load()
-			if err != nil {
-				return err
-			}
-			if len(cfg.Auth.Tokens) > 0 || cfg.Auth.Mode == config.AuthNone {
-				return &exitError{code: exitFailure, err: errors.New(
-					"no token is generated: the configuration says who may come in (auth)")}
-			}
-			token, _, err := auth.EnsureToken(cfg.Server.StateDir)
-			if err != nil {
-				return failure(err)
-			}
-			_, err = fmt.Fprintln(a.stdout, token)
-			return failure(err)
-		},
-	})
-	return cmd
-}
