@@ -103,6 +103,11 @@ func TestNothingOutlivesASIGKILL(t *testing.T) {
 }
 
 func TestNothingOutlivesASIGKILLOfThePlugin(t *testing.T) {
+	t.Run("with its supervisor at work", func(t *testing.T) { killPlugin(t, false) })
+	t.Run("with its supervisor stopped", func(t *testing.T) { killPlugin(t, true) })
+}
+
+func killPlugin(t *testing.T, stopped bool) {
 	mark := newMark(t)
 	exe, err := os.Executable()
 	if err != nil {
@@ -120,6 +125,11 @@ func TestNothingOutlivesASIGKILLOfThePlugin(t *testing.T) {
 	w := watch(t, append(l.pids(t, "leaf"), l.pids(t, "tree")...)) // the supervisor is among them
 	if len(w) != 4 {
 		t.Fatalf("watching %d processes, want 4", len(w))
+	}
+	if stopped {
+		if err := syscall.Kill(l.pids(t, "tree")[1], syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

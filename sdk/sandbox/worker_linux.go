@@ -33,7 +33,8 @@ type worker struct {
 // startWorker starts this executable again, to become a supervisor. It does not wait for that: a
 // job sent now is read then.
 //
-// No Pdeathsig here: it follows the thread that forks, not this process. The socket is what tells the
+// The signal at our death only wakes a supervisor that was stopped: it follows the thread that forks, not
+// this process, so that it may come too early, and does no harm then. The socket is what tells the
 // supervisor of our end, and we alone hold this end of it.
 func startWorker(tmp string) (*worker, error) {
 	dir, err := emptyDir(tmp)
@@ -102,7 +103,7 @@ func spawn(dir string, control *os.File, brand uint64) (*os.Process, error) {
 			"GOGC=off", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1",
 		},
 		Files: []*os.File{null, null, null, control},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGCONT},
 	})
 }
 

@@ -36,6 +36,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "gatehouse:", err)
 		os.Exit(exitFailure)
 	}
+	// Go ends a program that writes to a stdout or stderr whose reader is gone. A lost log must not end a
+	// service; a lost client is seen by the end of stdin. (Not signal.Ignore: plugins would inherit that.)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Environ(), in, out, os.Stderr)
 	stop()

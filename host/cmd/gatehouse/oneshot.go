@@ -180,9 +180,9 @@ func (a *app) explain(h *host, err error) {
 	if e == nil {
 		return
 	}
-	fmt.Fprintf(a.stderr, "%s: %s\n", e.Kind, plain(e.Message))
+	fmt.Fprintf(a.stderr, "%s: %s\n", e.Kind, line(e.Message))
 	if e.Suggestion != "" {
-		fmt.Fprintf(a.stderr, "  %s\n", plain(e.Suggestion))
+		fmt.Fprintf(a.stderr, "  %s\n", line(e.Suggestion))
 	}
 	if e.Kind == tool.KindToolNotFound {
 		if len(h.fleet.Catalog().Names()) == 0 {

@@ -70,6 +70,9 @@ func plain(s string) string {
 	}, s)
 }
 
+// line is foreign text in one line of ours.
+func line(s string) string { return strings.ReplaceAll(plain(s), "\n", "\uFFFD") }
+
 func printPlan(out io.Writer, p tool.Plan) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "verdict\t%s\n", p.Verdict)
@@ -105,13 +108,13 @@ func printPlan(out io.Writer, p tool.Plan) error {
 // printProblems tells a person what keeps plugins and tools from being there.
 func (h *host) printProblems(w io.Writer) {
 	for _, p := range h.fleet.Problems() {
-		fmt.Fprintf(w, "not used: %s\n", plain(problemText(p)))
+		fmt.Fprintf(w, "not used: %s\n", line(problemText(p)))
 	}
 	for _, s := range h.fleet.Status() {
 		if s.State != fleet.Ready && s.Error != "" {
-			fmt.Fprintf(w, "plugin %s is %s: %s\n", s.Name, s.State, plain(s.Error))
+			fmt.Fprintf(w, "plugin %s is %s: %s\n", line(s.Name), s.State, line(s.Error))
 			if s.Fix != "" {
-				fmt.Fprintf(w, "  %s\n", plain(s.Fix))
+				fmt.Fprintf(w, "  %s\n", line(s.Fix))
 			}
 		}
 	}

@@ -41,6 +41,9 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	log := newLogger(cfg.Logging, a.stderr)
+	for _, name := range config.UnknownVariables(a.environ) {
+		log.Warn("a variable of the environment looks like a setting and is none", "name", name)
+	}
 	h, err := newHost(cfg, log)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}

@@ -165,6 +165,31 @@ func fromEnvironment(env map[string]string) (map[string]any, error) {
 	return set, nil
 }
 
+// UnknownVariables returns the names of an environment that look like keys of the configuration and are
+// none, sorted. They are no error: other programs have variables that begin so, and those of the Python
+// server are kept.
+func UnknownVariables(environ []string) []string {
+	known := map[string]bool{"MCP_CONFIG_FILE": true}
+	sections := make(map[string]bool)
+	for key := range keys(reflect.TypeFor[Config](), "") {
+		for _, name := range namesOf(key) {
+			known[name] = true
+		}
+		section, _, _ := strings.Cut(key, ".")
+		sections["MCP_"+strings.ToUpper(section)+"_"] = true
+	}
+	var unknown []string
+	for name := range environment(environ) {
+		for prefix := range sections {
+			if strings.HasPrefix(name, prefix) && !known[name] {
+				unknown = append(unknown, name)
+			}
+		}
+	}
+	slices.Sort(unknown)
+	return slices.Compact(unknown)
+}
+
 // namesOf returns the names of the environment for a key; the last one set wins.
 func namesOf(key string) []string {
 	var names []string

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +29,9 @@ func (c Config) validate() error {
 	v.number("server.port", float64(c.Server.Port), 0, 65535)
 	v.number("server.max_connections", float64(c.Server.MaxConnections), 1, 100_000)
 	v.number("server.shutdown_grace_period", float64(c.Server.ShutdownGracePeriod), 0, 3600)
+	if dir := c.Server.StateDir; dir != "" && !filepath.IsAbs(dir) {
+		v.add("server.state_dir: %q must be an absolute path", dir)
+	}
 	v.number("security.max_network_size", float64(c.Security.MaxNetworkSize), 1, 1<<16)
 	v.number("security.max_port_ranges", float64(c.Security.MaxPortRanges), 1, 1000)
 	v.number("security.max_args_length", float64(c.Security.MaxArgsLength), 1, 2048)
@@ -118,7 +123,8 @@ func (p *problems) add(format string, args ...any) {
 // number is written so that NaN is refused too.
 func (p *problems) number(key string, value, least, most float64) {
 	if !(value >= least && value <= most) {
-		p.add("%s: %v is out of range; allowed are %v to %v", key, value, least, most)
+		plain := func(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+		p.add("%s: %s is out of range; allowed are %s to %s", key, plain(value), plain(least), plain(most))
 	}
 }
 

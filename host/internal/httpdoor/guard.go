@@ -128,7 +128,11 @@ func (d *Door) authenticate(next http.Handler) http.Handler {
 // request with a bad credential or none goes on as nobody.
 func (d *Door) identify(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next(w, r.WithContext(auth.WithClient(r.Context(), d.client(r))))
+		client := d.client(r)
+		if client == "" {
+			w.Header().Set("Connection", "close") // strangers keep no connection from those who may call
+		}
+		next(w, r.WithContext(auth.WithClient(r.Context(), client)))
 	})
 }
 

@@ -28,7 +28,7 @@ func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) erro
 	s := server.NewStdioServer(d.server)
 	server.WithWorkerPoolSize(stdioWorkers)(s)
 	s.SetErrorLogger(slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug))
-	if err := s.Listen(ctx, in, out); err != nil && !errors.Is(err, context.Canceled) {
+	if err := s.Listen(ctx, newLineLimiter(in, maxLine), out); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("serve stdio: %w", err)
 	}
 	return nil

@@ -31,11 +31,12 @@ var gatedCategories = []string{"brute", "dos", "exploit", "fuzzer", "intrusive",
 // strangers are the categories whose scripts talk to others than the target; nobody may choose them.
 var strangers = []string{"broadcast", "external"}
 
-// strangersScripts are called safe by nmap, and yet talk to others than the target, or touch files.
+// strangersScripts are called safe by nmap, and yet talk to others than the target, make the target talk to
+// others, touch files, or fetch secrets.
 var strangersScripts = []string{
-	"bittorrent-discovery", "dns-client-subnet-scan", "dns-srv-enum", "ftp-bounce", "http-fetch",
-	"ip-geolocation-map-kml", "nat-pmp-mapport", "resolveall", "targets-traceroute", "targets-xml", "unittest",
-	"url-snarf",
+	"bittorrent-discovery", "dns-client-subnet-scan", "dns-recursion", "dns-srv-enum", "fcrdns", "ftp-bounce",
+	"http-fetch", "ip-geolocation-map-kml", "ms-sql-dump-hashes", "nat-pmp-mapport", "resolveall",
+	"targets-traceroute", "targets-xml", "unittest", "url-snarf",
 }
 
 // scripts is the grammar of --script: names and categories, separated by commas. nmap takes
