@@ -118,6 +118,7 @@ func killPlugin(t *testing.T, stopped bool) {
 	tmp := t.TempDir()
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	cmd.Stdout, cmd.Stderr = l, os.Stderr
+	cmd.WaitDelay = time.Second // a survivor that holds stdout is to be reported, not waited for
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -237,11 +238,9 @@ func pidOf(t *testing.T, text string) int {
 }
 
 func TestNothingLeaksFromJobToJob(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("the directory cannot be written to")
-	}
 	p := newPool(t)
-	if out, _ := run(t, p, tool(t, "litter")); out.ExitCode != 0 {
+	// Root can write into the working directory, others cannot: either way the next finds nothing.
+	if out, _ := run(t, p, tool(t, "litter")); (out.ExitCode == 0) != (os.Getuid() == 0) {
 		t.Fatalf("Run() = %+v", out)
 	}
 	if _, got := run(t, p, tool(t, "list")); strings.TrimSpace(got) != "0" {

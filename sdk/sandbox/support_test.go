@@ -194,9 +194,18 @@ func (w watcher) wantDead(t testing.TB) {
 			}
 			if n != 1 {
 				t.Errorf("a process is alive after %v", patience)
+				w.kill()
+				return
 			}
 			break
 		}
+	}
+}
+
+// kill ends what a test that failed would leave behind.
+func (w watcher) kill() {
+	for _, fd := range w {
+		_, _, _ = syscall.Syscall6(424, uintptr(fd), uintptr(syscall.SIGKILL), 0, 0, 0, 0) // pidfd_send_signal
 	}
 }
 
