@@ -31,6 +31,9 @@ func (e *events) event(ev Event) {
 	if ev.Progress != nil {
 		e.emit(Event{Progress: ev.Progress})
 	}
+	if ev.Exec != nil {
+		e.emit(Event{Exec: ev.Exec})
+	}
 	if ev.Output != nil {
 		e.outputLocked(*ev.Output)
 	}

@@ -24,6 +24,7 @@ import (
 type Handler struct {
 	manifest Manifest
 	tools    map[string]Tool // name -> tool
+	probes   []*probe
 	policy   atomic.Pointer[Policy]
 	pool     *pool
 
@@ -48,6 +49,9 @@ func NewHandler(p Plugin) (*Handler, error) {
 		}
 	}
 	if err := h.manifest.Validate(); err != nil {
+		return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
+	}
+	if err := h.addProbes(p); err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 	}
 	policy := DefaultPolicy()

@@ -33,6 +33,7 @@ type Plugin struct {
 	Name    string // [A-Za-z0-9_-], 1 to 64 characters
 	Version string // of the plugin, shown to people
 	Tools   []Tool
+	Probes  []Probe // what it looks at when it is asked for its health, besides what its tools need
 }
 
 // Tool is one tool of a plugin. All methods may be called concurrently.
@@ -84,6 +85,8 @@ type (
 	Output = tool.Output
 	// Stream is one of the two texts that a program prints.
 	Stream = tool.Stream
+	// Exec says which program a call is about to execute.
+	Exec = tool.Exec
 	// Progress says how far a call is.
 	Progress = tool.Progress
 	// Result is what a call came to.
@@ -100,6 +103,10 @@ type (
 	Kind = tool.Kind
 	// Manifest is what a plugin says about itself.
 	Manifest = tool.Manifest
+	// HealthCheck is how a probe came out.
+	HealthCheck = tool.HealthCheck
+	// HealthPriority says how much a probe weighs.
+	HealthPriority = tool.HealthPriority
 )
 
 // The kinds of error that a tool has a use for; package shared/tool says when each is right.
@@ -115,7 +122,8 @@ const (
 	KindUnknown           = tool.KindUnknown
 )
 
-// The verdicts, the streams, the kinds of need, and the returncode of a run that was ended at its deadline.
+// The verdicts, the streams, the kinds of need, the priorities of probes, and the returncode of a run that was
+// ended at its deadline.
 const (
 	Accept = tool.Accept
 	Gated  = tool.Gated
@@ -126,6 +134,9 @@ const (
 
 	NeedCommand    = tool.NeedCommand
 	NeedCapability = tool.NeedCapability
+
+	Important     = tool.Important
+	Informational = tool.Informational
 
 	ReturnCodeTimeout = tool.ReturnCodeTimeout
 )

@@ -82,6 +82,14 @@ type Definition struct {
 	// still gets them. nil: none.
 	Hide func(line string) bool
 
+	// Probes look at what the tool needs besides its program. Each need has a probe already; one of its name
+	// here takes its place.
+	Probes []sdk.Probe
+
+	// Without says how the program does without a capability among the needs, such as by a setting of the kernel;
+	// "": in no way. nil: in no way.
+	Without func(capability string) string
+
 	// FileCapabilities lets the program gain rights that its file carries (setcap, set-user-ID).
 	// Otherwise it cannot.
 	FileCapabilities bool
@@ -114,6 +122,7 @@ type Tool struct {
 var (
 	_ sdk.Tool    = (*Tool)(nil)
 	_ sdk.Checker = (*Tool)(nil)
+	_ sdk.Prober  = (*Tool)(nil)
 )
 
 // New makes a tool. Mistakes in the declaration are reported by [sdk.NewHandler], by way of [Tool.Check].

@@ -64,6 +64,25 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestACallTellsWhatItExecutes(t *testing.T) {
+	var first sdk.Event
+	b := sdktest.New(t, shell("echo out", nil), sdktest.Options{Event: func(ev sdk.Event) {
+		if first == (sdk.Event{}) {
+			first = ev
+		}
+	}})
+	if _, err := b.Call(t.Context(), "Sh", `{}`); err != nil {
+		t.Fatal(err)
+	}
+	want := b.Plan("Sh", `{}`)
+	if first.Exec == nil || first.Exec.Program != want.Program || !slices.Equal(first.Exec.Argv, want.Argv) {
+		t.Errorf("the first event is %+v, want the execution of %q", first, want.Argv)
+	}
+	if got := b.Executed(); len(got) != 1 {
+		t.Errorf("Executed() = %+v, want one program", got)
+	}
+}
+
 func TestReaderFailures(t *testing.T) {
 	for _, c := range []struct {
 		name     string

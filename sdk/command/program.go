@@ -84,11 +84,13 @@ func (l *locator) ready(ctx context.Context, env sdk.Env, d Definition) (string,
 		return "", err
 	}
 	if older(have, l.program.MinVersion) {
-		return "", sdk.Errorf(sdk.KindNotFound, "%s %s is too old; %s needs %s", path, have, d.Name,
-			l.program.MinVersion).
-			Suggest("install a newer one: %s", l.program.Install)
+		return "", l.tooOld(path, have, d).Suggest("install a newer one: %s", l.program.Install)
 	}
 	return path, nil
+}
+
+func (l *locator) tooOld(path, have string, d Definition) *sdk.Error {
+	return sdk.Errorf(sdk.KindNotFound, "%s %s is too old; %s needs %s", path, have, d.Name, l.program.MinVersion)
 }
 
 // ask runs the program for its version, once for each file that stands at its path.

@@ -21,6 +21,7 @@ const (
 //
 //	prepare     the same as for a plan
 //	ready       the program is there and new enough
+//	Exec        what is about to be executed, for the host's trail
 //	Env.Run     the sandbox; output becomes events, and goes through the reader
 //	result      returncode, data, metadata
 //	failure     deadline, cancel, limits: an error next to the result
@@ -41,6 +42,7 @@ func (t *Tool) Call(
 	}
 	cmd, flush := t.sandboxed(env.Policy, r, reader, emit)
 	cmd.Path, cmd.Args = path, args
+	emit(sdk.Event{Exec: &sdk.Exec{Program: path, Argv: append([]string{path}, args...)}})
 	out, err := env.Run(ctx, cmd)
 	flush()
 	if err != nil {

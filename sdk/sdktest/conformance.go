@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // patience is how long the suite waits before it calls something hung. Nothing is measured against it.
@@ -23,7 +26,8 @@ type Sample struct {
 
 // Conformance runs what every plugin must pass: the manifest is valid and its schemas compile, bad
 // arguments are refused as validation_error by Plan and Call alike, a call ends when it is cancelled or
-// its deadline passes, results fit their schema, and no event comes after a call has returned.
+// its deadline passes, results fit their schema, a call executes what its plan says, no event comes after a
+// call has returned, and every probe answers.
 func Conformance(t *testing.T, p sdk.Plugin, samples ...Sample) {
 	t.Run("manifest", func(t *testing.T) { manifest(t, New(t, p, Options{})) })
 	t.Run("unknown tool", func(t *testing.T) {
@@ -32,6 +36,7 @@ func Conformance(t *testing.T, p sdk.Plugin, samples ...Sample) {
 			t.Error("a call of a tool that is not there succeeded")
 		}
 	})
+	t.Run("health", func(t *testing.T) { New(t, p, Options{}).probesAnswer() })
 	for _, s := range samples {
 		t.Run(s.Tool, func(t *testing.T) { s.run(t, p) })
 	}
@@ -95,13 +100,36 @@ func (s Sample) answers(t *testing.T, p sdk.Plugin) {
 			t.Error("an event came after the call had returned")
 		}
 	}})
-	if plan := b.Plan(s.Tool, s.Quick); plan.Verdict != sdk.Accept {
+	plan := b.Plan(s.Tool, s.Quick)
+	if plan.Verdict != sdk.Accept {
 		t.Errorf("Plan(%s) = %s (%s), want %s", s.Quick, plan.Verdict, plan.Rule, sdk.Accept)
 	}
 	_, err := b.Call(t.Context(), s.Tool, s.Quick)
 	returned.Store(true)
 	if err != nil {
 		t.Errorf("Call(%s) = %v", s.Quick, err)
+	}
+	planned := func(e sdk.Exec) bool { return e.Program == plan.Program && slices.Equal(e.Argv, plan.Argv) }
+	if len(plan.Argv) > 0 && !slices.ContainsFunc(b.Executed(), planned) {
+		t.Errorf("Call(%s) executed %q, want what its plan said: %q", s.Quick, b.Executed(), plan.Argv)
+	}
+}
+
+// probesAnswer holds the probes to what a host reads of them. What they find is the machine's affair.
+func (b *Bench) probesAnswer() {
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	checks := b.CheckHealth(ctx)
+	if deadline, _ := ctx.Deadline(); time.Until(deadline) < time.Second { // a probe took all the time there is
+		b.t.Errorf("CheckHealth() took %v; a probe hangs: %+v", patience, checks)
+	}
+	for _, c := range checks {
+		if c.Message == "" || strings.ContainsAny(c.Message+c.Fix, "\n\r") {
+			b.t.Errorf("probe %s says %q, fix %q; want one line that tells what was found", c.Name, c.Message, c.Fix)
+		}
+		if c.Status != tool.Healthy && c.Fix == "" {
+			b.t.Logf("probe %s is %s and does not say what to do about it: %s", c.Name, c.Status, c.Message)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,9 @@ type Bench struct {
 	manifest sdk.Manifest
 	options  Options
 	scope    scope.Policy
+
+	mu       sync.Mutex // guards executed
+	executed []sdk.Exec
 }
 
 // New starts a plugin. It fails the test when the plugin is declared wrongly, and ends it with the test.
@@ -121,13 +125,42 @@ func (b *Bench) Call(ctx context.Context, name string, arguments any) (sdk.Resul
 		timeout = time.Minute
 	}
 	r.Deadline = time.Now().Add(timeout)
-	out := tool.NewCollector(r, b.options.Event)
+	out := tool.NewCollector(r, b.event)
 	res, err := b.handler.Call(ctx, r, out.Event)
 	out.Fill(&res)
 	if e := b.CheckData(name, res.Data); e != nil {
 		b.t.Errorf("Call(%s, %s): %v", name, r.Arguments, e)
 	}
 	return res, err
+}
+
+func (b *Bench) event(ev sdk.Event) {
+	if ev.Exec != nil {
+		b.mu.Lock()
+		b.executed = append(b.executed, *ev.Exec)
+		b.mu.Unlock()
+	}
+	if b.options.Event != nil {
+		b.options.Event(ev)
+	}
+}
+
+// Executed is what the calls of this bench have executed so far, in order. Programs that were only asked for
+// their version do not count.
+func (b *Bench) Executed() []sdk.Exec {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.executed)
+}
+
+// CheckHealth runs the plugin's probes and those of its tools.
+func (b *Bench) CheckHealth(ctx context.Context) []sdk.HealthCheck {
+	b.t.Helper()
+	checks, err := b.handler.CheckHealth(ctx)
+	if err != nil {
+		b.t.Errorf("CheckHealth() = %v", err)
+	}
+	return checks
 }
 
 // CheckData holds a parsed result to the tool's output schema.

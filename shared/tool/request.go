@@ -53,6 +53,14 @@ func (r Request) Target(argument string) (Target, bool) {
 type Event struct {
 	Output   *Output
 	Progress *Progress
+	Exec     *Exec
+}
+
+// Exec says which program a call is about to execute, for the host's audit trail. It comes before the program
+// runs, once for each that does.
+type Exec struct {
+	Program string   // absolute path
+	Argv    []string // exactly, argv[0] included
 }
 
 // Stream is one of the two texts that a program prints.

@@ -106,6 +106,9 @@ func (r *receiver) message(m *toolpb.CallResponse) {
 	if p := m.GetProgress(); p != nil {
 		r.emit(tool.Event{Progress: progressFromPB(p)})
 	}
+	if e := m.GetExec(); e != nil {
+		r.emit(tool.Event{Exec: execFromPB(e)})
+	}
 	o := m.GetOutput()
 	switch o.GetStream() {
 	case toolpb.Output_STREAM_STDOUT:

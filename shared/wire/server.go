@@ -103,6 +103,9 @@ func (s *sender) event(ev tool.Event) {
 	if ev.Progress != nil {
 		_ = s.send(progressToPB(*ev.Progress)) // a broken stream has cancelled the call's context
 	}
+	if ev.Exec != nil {
+		_ = s.send(execToPB(*ev.Exec)) // likewise
+	}
 	if ev.Output == nil {
 		return
 	}

@@ -74,7 +74,7 @@ func (x Output_Stream) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Output_Stream.Descriptor instead.
 func (Output_Stream) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16, 0}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17, 0}
 }
 
 type DescribeRequest struct {
@@ -1117,6 +1117,7 @@ type CallResponse struct {
 	//	*CallResponse_Progress
 	//	*CallResponse_Output
 	//	*CallResponse_Result
+	//	*CallResponse_Exec
 	Kind          isCallResponse_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1186,6 +1187,15 @@ func (x *CallResponse) GetResult() *Result {
 	return nil
 }
 
+func (x *CallResponse) GetExec() *Exec {
+	if x != nil {
+		if x, ok := x.Kind.(*CallResponse_Exec); ok {
+			return x.Exec
+		}
+	}
+	return nil
+}
+
 type isCallResponse_Kind interface {
 	isCallResponse_Kind()
 }
@@ -1202,11 +1212,71 @@ type CallResponse_Result struct {
 	Result *Result `protobuf:"bytes,3,opt,name=result,proto3,oneof"`
 }
 
+type CallResponse_Exec struct {
+	Exec *Exec `protobuf:"bytes,4,opt,name=exec,proto3,oneof"`
+}
+
 func (*CallResponse_Progress) isCallResponse_Kind() {}
 
 func (*CallResponse_Output) isCallResponse_Kind() {}
 
 func (*CallResponse_Result) isCallResponse_Kind() {}
+
+func (*CallResponse_Exec) isCallResponse_Kind() {}
+
+// Exec says which program the call is about to execute; the host writes it into its audit trail. It is sent
+// before the program runs, once for each that does.
+type Exec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Program       string                 `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"` // absolute path
+	Argv          []string               `protobuf:"bytes,2,rep,name=argv,proto3" json:"argv,omitempty"`       // exactly, argv[0] included; the host reads 4096 items, and 128 KiB in all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Exec) Reset() {
+	*x = Exec{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Exec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Exec) ProtoMessage() {}
+
+func (x *Exec) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Exec.ProtoReflect.Descriptor instead.
+func (*Exec) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Exec) GetProgram() string {
+	if x != nil {
+		return x.Program
+	}
+	return ""
+}
+
+func (x *Exec) GetArgv() []string {
+	if x != nil {
+		return x.Argv
+	}
+	return nil
+}
 
 type Progress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1221,7 +1291,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1303,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1316,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Progress) GetTask() string {
@@ -1294,7 +1364,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1376,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1389,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Output) GetStream() Output_Stream {
@@ -1351,7 +1421,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1433,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1446,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Result) GetReturncode() int32 {
@@ -1445,7 +1515,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1457,7 +1527,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1470,7 +1540,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Error) GetKind() string {
@@ -1527,6 +1597,171 @@ func (x *Error) GetMetadata() []byte {
 		return x.Metadata
 	}
 	return nil
+}
+
+type CheckHealthRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckHealthRequest) Reset() {
+	*x = CheckHealthRequest{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckHealthRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckHealthRequest) ProtoMessage() {}
+
+func (x *CheckHealthRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckHealthRequest.ProtoReflect.Descriptor instead.
+func (*CheckHealthRequest) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+}
+
+type CheckHealthResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checks        []*HealthCheck         `protobuf:"bytes,1,rep,name=checks,proto3" json:"checks,omitempty"` // the host reads 64
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckHealthResponse) Reset() {
+	*x = CheckHealthResponse{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckHealthResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckHealthResponse) ProtoMessage() {}
+
+func (x *CheckHealthResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckHealthResponse.ProtoReflect.Descriptor instead.
+func (*CheckHealthResponse) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CheckHealthResponse) GetChecks() []*HealthCheck {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+// HealthCheck is one thing that the plugin looked at.
+type HealthCheck struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`         // [A-Za-z0-9_.:-]{1,64}, once for each tool; the host drops what is not
+	Tool          string                 `protobuf:"bytes,2,opt,name=tool,proto3" json:"tool,omitempty"`         // that it is about; empty: the plugin
+	Status        string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`     // "healthy", "degraded" or "unhealthy"; anything else counts as "unhealthy"
+	Priority      string                 `protobuf:"bytes,4,opt,name=priority,proto3" json:"priority,omitempty"` // "important" or "informational"; anything else counts as "informational"
+	Message       string                 `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`   // one line for people: what was found; the host reads 512 bytes
+	Fix           string                 `protobuf:"bytes,6,opt,name=fix,proto3" json:"fix,omitempty"`           // what a person does about it, if there is something to do; likewise
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthCheck) Reset() {
+	*x = HealthCheck{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthCheck) ProtoMessage() {}
+
+func (x *HealthCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
+func (*HealthCheck) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *HealthCheck) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetTool() string {
+	if x != nil {
+		return x.Tool
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetPriority() string {
+	if x != nil {
+		return x.Priority
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetFix() string {
+	if x != nil {
+		return x.Fix
+	}
+	return ""
 }
 
 var File_gatehouse_plugin_v1_plugin_proto protoreflect.FileDescriptor
@@ -1626,12 +1861,16 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06Target\x12\x1a\n" +
 	"\bargument\x18\x01 \x01(\tR\bargument\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
-	"\x06prefix\x18\x03 \x01(\tR\x06prefix\"\xc1\x01\n" +
+	"\x06prefix\x18\x03 \x01(\tR\x06prefix\"\xf2\x01\n" +
 	"\fCallResponse\x12;\n" +
 	"\bprogress\x18\x01 \x01(\v2\x1d.gatehouse.plugin.v1.ProgressH\x00R\bprogress\x125\n" +
 	"\x06output\x18\x02 \x01(\v2\x1b.gatehouse.plugin.v1.OutputH\x00R\x06output\x125\n" +
-	"\x06result\x18\x03 \x01(\v2\x1b.gatehouse.plugin.v1.ResultH\x00R\x06resultB\x06\n" +
-	"\x04kind\"|\n" +
+	"\x06result\x18\x03 \x01(\v2\x1b.gatehouse.plugin.v1.ResultH\x00R\x06result\x12/\n" +
+	"\x04exec\x18\x04 \x01(\v2\x19.gatehouse.plugin.v1.ExecH\x00R\x04execB\x06\n" +
+	"\x04kind\"4\n" +
+	"\x04Exec\x12\x18\n" +
+	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
+	"\x04argv\x18\x02 \x03(\tR\x04argv\"|\n" +
 	"\bProgress\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\tR\x04task\x12\x18\n" +
 	"\apercent\x18\x02 \x01(\x01R\apercent\x12\x12\n" +
@@ -1664,12 +1903,23 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06target\x18\x06 \x01(\tR\x06target\x12:\n" +
 	"\vretry_after\x18\a \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryAfter\x12\x1a\n" +
-	"\bmetadata\x18\b \x01(\fR\bmetadata2\xd9\x02\n" +
+	"\bmetadata\x18\b \x01(\fR\bmetadata\"\x14\n" +
+	"\x12CheckHealthRequest\"O\n" +
+	"\x13CheckHealthResponse\x128\n" +
+	"\x06checks\x18\x01 \x03(\v2 .gatehouse.plugin.v1.HealthCheckR\x06checks\"\x95\x01\n" +
+	"\vHealthCheck\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04tool\x18\x02 \x01(\tR\x04tool\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\x12\x1a\n" +
+	"\bpriority\x18\x04 \x01(\tR\bpriority\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\x12\x10\n" +
+	"\x03fix\x18\x06 \x01(\tR\x03fix2\xbb\x03\n" +
 	"\x06Plugin\x12W\n" +
 	"\bDescribe\x12$.gatehouse.plugin.v1.DescribeRequest\x1a%.gatehouse.plugin.v1.DescribeResponse\x12Z\n" +
 	"\tConfigure\x12%.gatehouse.plugin.v1.ConfigureRequest\x1a&.gatehouse.plugin.v1.ConfigureResponse\x12K\n" +
 	"\x04Plan\x12 .gatehouse.plugin.v1.PlanRequest\x1a!.gatehouse.plugin.v1.PlanResponse\x12M\n" +
-	"\x04Call\x12 .gatehouse.plugin.v1.CallRequest\x1a!.gatehouse.plugin.v1.CallResponse0\x01B;Z9github.com/gatehouse-mcp/gatehouse/shared/internal/toolpbb\x06proto3"
+	"\x04Call\x12 .gatehouse.plugin.v1.CallRequest\x1a!.gatehouse.plugin.v1.CallResponse0\x01\x12`\n" +
+	"\vCheckHealth\x12'.gatehouse.plugin.v1.CheckHealthRequest\x1a(.gatehouse.plugin.v1.CheckHealthResponseB;Z9github.com/gatehouse-mcp/gatehouse/shared/internal/toolpbb\x06proto3"
 
 var (
 	file_gatehouse_plugin_v1_plugin_proto_rawDescOnce sync.Once
@@ -1684,7 +1934,7 @@ func file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_gatehouse_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_gatehouse_plugin_v1_plugin_proto_goTypes = []any{
 	(Output_Stream)(0),            // 0: gatehouse.plugin.v1.Output.Stream
 	(*DescribeRequest)(nil),       // 1: gatehouse.plugin.v1.DescribeRequest
@@ -1702,49 +1952,57 @@ var file_gatehouse_plugin_v1_plugin_proto_goTypes = []any{
 	(*CallRequest)(nil),           // 13: gatehouse.plugin.v1.CallRequest
 	(*Target)(nil),                // 14: gatehouse.plugin.v1.Target
 	(*CallResponse)(nil),          // 15: gatehouse.plugin.v1.CallResponse
-	(*Progress)(nil),              // 16: gatehouse.plugin.v1.Progress
-	(*Output)(nil),                // 17: gatehouse.plugin.v1.Output
-	(*Result)(nil),                // 18: gatehouse.plugin.v1.Result
-	(*Error)(nil),                 // 19: gatehouse.plugin.v1.Error
-	nil,                           // 20: gatehouse.plugin.v1.Facts.TemplatesEntry
-	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*Exec)(nil),                  // 16: gatehouse.plugin.v1.Exec
+	(*Progress)(nil),              // 17: gatehouse.plugin.v1.Progress
+	(*Output)(nil),                // 18: gatehouse.plugin.v1.Output
+	(*Result)(nil),                // 19: gatehouse.plugin.v1.Result
+	(*Error)(nil),                 // 20: gatehouse.plugin.v1.Error
+	(*CheckHealthRequest)(nil),    // 21: gatehouse.plugin.v1.CheckHealthRequest
+	(*CheckHealthResponse)(nil),   // 22: gatehouse.plugin.v1.CheckHealthResponse
+	(*HealthCheck)(nil),           // 23: gatehouse.plugin.v1.HealthCheck
+	nil,                           // 24: gatehouse.plugin.v1.Facts.TemplatesEntry
+	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
 }
 var file_gatehouse_plugin_v1_plugin_proto_depIdxs = []int32{
 	3,  // 0: gatehouse.plugin.v1.DescribeResponse.tools:type_name -> gatehouse.plugin.v1.Tool
 	4,  // 1: gatehouse.plugin.v1.Tool.annotations:type_name -> gatehouse.plugin.v1.Annotations
 	5,  // 2: gatehouse.plugin.v1.Tool.targets:type_name -> gatehouse.plugin.v1.TargetArgument
-	21, // 3: gatehouse.plugin.v1.Tool.default_timeout:type_name -> google.protobuf.Duration
-	21, // 4: gatehouse.plugin.v1.Tool.max_timeout:type_name -> google.protobuf.Duration
-	21, // 5: gatehouse.plugin.v1.Tool.breaker_recovery:type_name -> google.protobuf.Duration
+	25, // 3: gatehouse.plugin.v1.Tool.default_timeout:type_name -> google.protobuf.Duration
+	25, // 4: gatehouse.plugin.v1.Tool.max_timeout:type_name -> google.protobuf.Duration
+	25, // 5: gatehouse.plugin.v1.Tool.breaker_recovery:type_name -> google.protobuf.Duration
 	6,  // 6: gatehouse.plugin.v1.Tool.needs:type_name -> gatehouse.plugin.v1.Need
 	7,  // 7: gatehouse.plugin.v1.Tool.facts:type_name -> gatehouse.plugin.v1.Facts
-	20, // 8: gatehouse.plugin.v1.Facts.templates:type_name -> gatehouse.plugin.v1.Facts.TemplatesEntry
+	24, // 8: gatehouse.plugin.v1.Facts.templates:type_name -> gatehouse.plugin.v1.Facts.TemplatesEntry
 	13, // 9: gatehouse.plugin.v1.PlanRequest.call:type_name -> gatehouse.plugin.v1.CallRequest
 	12, // 10: gatehouse.plugin.v1.PlanResponse.tokens:type_name -> gatehouse.plugin.v1.Token
-	19, // 11: gatehouse.plugin.v1.PlanResponse.error:type_name -> gatehouse.plugin.v1.Error
+	20, // 11: gatehouse.plugin.v1.PlanResponse.error:type_name -> gatehouse.plugin.v1.Error
 	14, // 12: gatehouse.plugin.v1.CallRequest.targets:type_name -> gatehouse.plugin.v1.Target
-	21, // 13: gatehouse.plugin.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
-	16, // 14: gatehouse.plugin.v1.CallResponse.progress:type_name -> gatehouse.plugin.v1.Progress
-	17, // 15: gatehouse.plugin.v1.CallResponse.output:type_name -> gatehouse.plugin.v1.Output
-	18, // 16: gatehouse.plugin.v1.CallResponse.result:type_name -> gatehouse.plugin.v1.Result
-	0,  // 17: gatehouse.plugin.v1.Output.stream:type_name -> gatehouse.plugin.v1.Output.Stream
-	19, // 18: gatehouse.plugin.v1.Result.error:type_name -> gatehouse.plugin.v1.Error
-	22, // 19: gatehouse.plugin.v1.Error.time:type_name -> google.protobuf.Timestamp
-	21, // 20: gatehouse.plugin.v1.Error.retry_after:type_name -> google.protobuf.Duration
-	1,  // 21: gatehouse.plugin.v1.Plugin.Describe:input_type -> gatehouse.plugin.v1.DescribeRequest
-	8,  // 22: gatehouse.plugin.v1.Plugin.Configure:input_type -> gatehouse.plugin.v1.ConfigureRequest
-	10, // 23: gatehouse.plugin.v1.Plugin.Plan:input_type -> gatehouse.plugin.v1.PlanRequest
-	13, // 24: gatehouse.plugin.v1.Plugin.Call:input_type -> gatehouse.plugin.v1.CallRequest
-	2,  // 25: gatehouse.plugin.v1.Plugin.Describe:output_type -> gatehouse.plugin.v1.DescribeResponse
-	9,  // 26: gatehouse.plugin.v1.Plugin.Configure:output_type -> gatehouse.plugin.v1.ConfigureResponse
-	11, // 27: gatehouse.plugin.v1.Plugin.Plan:output_type -> gatehouse.plugin.v1.PlanResponse
-	15, // 28: gatehouse.plugin.v1.Plugin.Call:output_type -> gatehouse.plugin.v1.CallResponse
-	25, // [25:29] is the sub-list for method output_type
-	21, // [21:25] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	25, // 13: gatehouse.plugin.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
+	17, // 14: gatehouse.plugin.v1.CallResponse.progress:type_name -> gatehouse.plugin.v1.Progress
+	18, // 15: gatehouse.plugin.v1.CallResponse.output:type_name -> gatehouse.plugin.v1.Output
+	19, // 16: gatehouse.plugin.v1.CallResponse.result:type_name -> gatehouse.plugin.v1.Result
+	16, // 17: gatehouse.plugin.v1.CallResponse.exec:type_name -> gatehouse.plugin.v1.Exec
+	0,  // 18: gatehouse.plugin.v1.Output.stream:type_name -> gatehouse.plugin.v1.Output.Stream
+	20, // 19: gatehouse.plugin.v1.Result.error:type_name -> gatehouse.plugin.v1.Error
+	26, // 20: gatehouse.plugin.v1.Error.time:type_name -> google.protobuf.Timestamp
+	25, // 21: gatehouse.plugin.v1.Error.retry_after:type_name -> google.protobuf.Duration
+	23, // 22: gatehouse.plugin.v1.CheckHealthResponse.checks:type_name -> gatehouse.plugin.v1.HealthCheck
+	1,  // 23: gatehouse.plugin.v1.Plugin.Describe:input_type -> gatehouse.plugin.v1.DescribeRequest
+	8,  // 24: gatehouse.plugin.v1.Plugin.Configure:input_type -> gatehouse.plugin.v1.ConfigureRequest
+	10, // 25: gatehouse.plugin.v1.Plugin.Plan:input_type -> gatehouse.plugin.v1.PlanRequest
+	13, // 26: gatehouse.plugin.v1.Plugin.Call:input_type -> gatehouse.plugin.v1.CallRequest
+	21, // 27: gatehouse.plugin.v1.Plugin.CheckHealth:input_type -> gatehouse.plugin.v1.CheckHealthRequest
+	2,  // 28: gatehouse.plugin.v1.Plugin.Describe:output_type -> gatehouse.plugin.v1.DescribeResponse
+	9,  // 29: gatehouse.plugin.v1.Plugin.Configure:output_type -> gatehouse.plugin.v1.ConfigureResponse
+	11, // 30: gatehouse.plugin.v1.Plugin.Plan:output_type -> gatehouse.plugin.v1.PlanResponse
+	15, // 31: gatehouse.plugin.v1.Plugin.Call:output_type -> gatehouse.plugin.v1.CallResponse
+	22, // 32: gatehouse.plugin.v1.Plugin.CheckHealth:output_type -> gatehouse.plugin.v1.CheckHealthResponse
+	28, // [28:33] is the sub-list for method output_type
+	23, // [23:28] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_plugin_v1_plugin_proto_init() }
@@ -1756,6 +2014,7 @@ func file_gatehouse_plugin_v1_plugin_proto_init() {
 		(*CallResponse_Progress)(nil),
 		(*CallResponse_Output)(nil),
 		(*CallResponse_Result)(nil),
+		(*CallResponse_Exec)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1763,7 +2022,7 @@ func file_gatehouse_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_plugin_v1_plugin_proto_rawDesc), len(file_gatehouse_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,10 +24,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Plugin_Describe_FullMethodName  = "/gatehouse.plugin.v1.Plugin/Describe"
-	Plugin_Configure_FullMethodName = "/gatehouse.plugin.v1.Plugin/Configure"
-	Plugin_Plan_FullMethodName      = "/gatehouse.plugin.v1.Plugin/Plan"
-	Plugin_Call_FullMethodName      = "/gatehouse.plugin.v1.Plugin/Call"
+	Plugin_Describe_FullMethodName    = "/gatehouse.plugin.v1.Plugin/Describe"
+	Plugin_Configure_FullMethodName   = "/gatehouse.plugin.v1.Plugin/Configure"
+	Plugin_Plan_FullMethodName        = "/gatehouse.plugin.v1.Plugin/Plan"
+	Plugin_Call_FullMethodName        = "/gatehouse.plugin.v1.Plugin/Call"
+	Plugin_CheckHealth_FullMethodName = "/gatehouse.plugin.v1.Plugin/CheckHealth"
 )
 
 // PluginClient is the client API for Plugin service.
@@ -42,6 +43,9 @@ type PluginClient interface {
 	Plan(ctx context.Context, in *PlanRequest, opts ...grpc.CallOption) (*PlanResponse, error)
 	// Call runs a tool: any number of events, then exactly one result.
 	Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CallResponse], error)
+	// CheckHealth looks, now, at what the tools need on this machine. It runs no tool. The host asks in the
+	// background. A plugin without it answers UNIMPLEMENTED, and simply has no checks.
+	CheckHealth(ctx context.Context, in *CheckHealthRequest, opts ...grpc.CallOption) (*CheckHealthResponse, error)
 }
 
 type pluginClient struct {
@@ -101,6 +105,16 @@ func (c *pluginClient) Call(ctx context.Context, in *CallRequest, opts ...grpc.C
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_CallClient = grpc.ServerStreamingClient[CallResponse]
 
+func (c *pluginClient) CheckHealth(ctx context.Context, in *CheckHealthRequest, opts ...grpc.CallOption) (*CheckHealthResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckHealthResponse)
+	err := c.cc.Invoke(ctx, Plugin_CheckHealth_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PluginServer is the server API for Plugin service.
 // All implementations must embed UnimplementedPluginServer
 // for forward compatibility.
@@ -113,6 +127,9 @@ type PluginServer interface {
 	Plan(context.Context, *PlanRequest) (*PlanResponse, error)
 	// Call runs a tool: any number of events, then exactly one result.
 	Call(*CallRequest, grpc.ServerStreamingServer[CallResponse]) error
+	// CheckHealth looks, now, at what the tools need on this machine. It runs no tool. The host asks in the
+	// background. A plugin without it answers UNIMPLEMENTED, and simply has no checks.
+	CheckHealth(context.Context, *CheckHealthRequest) (*CheckHealthResponse, error)
 	mustEmbedUnimplementedPluginServer()
 }
 
@@ -134,6 +151,9 @@ func (UnimplementedPluginServer) Plan(context.Context, *PlanRequest) (*PlanRespo
 }
 func (UnimplementedPluginServer) Call(*CallRequest, grpc.ServerStreamingServer[CallResponse]) error {
 	return status.Error(codes.Unimplemented, "method Call not implemented")
+}
+func (UnimplementedPluginServer) CheckHealth(context.Context, *CheckHealthRequest) (*CheckHealthResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckHealth not implemented")
 }
 func (UnimplementedPluginServer) mustEmbedUnimplementedPluginServer() {}
 func (UnimplementedPluginServer) testEmbeddedByValue()                {}
@@ -221,6 +241,24 @@ func _Plugin_Call_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Plugin_CallServer = grpc.ServerStreamingServer[CallResponse]
 
+func _Plugin_CheckHealth_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckHealthRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServer).CheckHealth(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Plugin_CheckHealth_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServer).CheckHealth(ctx, req.(*CheckHealthRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Plugin_ServiceDesc is the grpc.ServiceDesc for Plugin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -239,6 +277,10 @@ var Plugin_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Plan",
 			Handler:    _Plugin_Plan_Handler,
+		},
+		{
+			MethodName: "CheckHealth",
+			Handler:    _Plugin_CheckHealth_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -54,6 +54,7 @@ func Tool(p Privileges) *command.Tool {
 		Hide:      progressRE.MatchString,
 		Output:    Report{},
 		Open:      open,
+		Probes:    []sdk.Probe{{Name: "CAP_NET_RAW", Priority: sdk.Informational, Run: p.probe}},
 	})
 }
 

@@ -2,6 +2,7 @@ package nmap
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"strconv"
 	"strings"
@@ -63,6 +64,17 @@ var rawFlags = []string{
 	"-sS", "-sU", "-sA", "-sW", "-sM", "-sN", "-sF", "-sX", "-sO", "-sY", "-sZ", "-O", "-A", "--traceroute",
 	"-PE", "-PP", "-PM", "-PU", "-PY", "-f", "--mtu", "--source-port", "--data-length", "--ttl", "--badsum",
 	"--scanflags",
+}
+
+// probe tells a person what goes without raw sockets, and how to have them.
+func (p Privileges) probe(context.Context, sdk.Env) (string, error) {
+	if p.Raw {
+		return "raw sockets: every kind of scan", nil
+	}
+	return "", sdk.Degraded(sdk.Errorf(sdk.KindExecution, "no raw sockets: -sS, -sU, -O and the like are refused and "+
+		"scans use -sT; a host with CAP_NET_RAW hands it down (systemd: AmbientCapabilities=CAP_NET_RAW)").
+		Suggest("sudo setpriv --reuid=$(id -u) --regid=$(id -g) --init-groups --inh-caps=+net_raw " +
+			"--ambient-caps=+net_raw gatehouse serve"))
 }
 
 func (p Privileges) check(j *command.Job) error {

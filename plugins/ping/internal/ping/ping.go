@@ -51,6 +51,7 @@ func Tool() *command.Tool {
 		Argv:          argv,
 		Output:        Report{},
 		Open:          open,
+		Without:       func(string) string { return echoSockets("/proc/sys/net/ipv4/ping_group_range") },
 
 		// As an ordinary user ping works through the capability of its file, which no_new_privs would
 		// take away.

@@ -1,0 +1,121 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk"
+)
+
+// Probes look at what the tool needs on the machine: its program, and whatever else is in Definition.Needs.
+func (t *Tool) Probes() []sdk.Probe {
+	probes := slices.Clone(t.def.Probes)
+	for _, n := range t.spec.Needs {
+		if slices.ContainsFunc(probes, func(p sdk.Probe) bool { return p.Name == n.Name }) {
+			continue
+		}
+		p := sdk.Probe{Name: n.Name, Priority: sdk.Important, Run: t.needed(n)}
+		if n.Optional {
+			p.Priority = sdk.Informational
+			p.Run = optional(p.Run)
+		}
+		probes = append(probes, p)
+	}
+	return probes
+}
+
+type look = func(context.Context, sdk.Env) (string, error)
+
+// optional makes of a failure one that the tool can live with.
+func optional(run look) look {
+	return func(ctx context.Context, env sdk.Env) (string, error) {
+		found, err := run(ctx, env)
+		return found, sdk.Degraded(err)
+	}
+}
+
+func (t *Tool) needed(n sdk.Need) look {
+	switch {
+	case n.Kind == sdk.NeedCapability:
+		return func(context.Context, sdk.Env) (string, error) { return t.checkCapability(n) }
+	case n.Name == t.def.Program.Name:
+		return t.checkProgram
+	}
+	return func(context.Context, sdk.Env) (string, error) {
+		path, missing := newLocator(Program{Name: n.Name, Install: n.Install}).find()
+		if missing != nil {
+			return "", missing.Suggest("%s", typed(n.Install))
+		}
+		return path, nil
+	}
+}
+
+// checkProgram says where the program is, and in which version, as far as the tool wants to know.
+func (t *Tool) checkProgram(ctx context.Context, env sdk.Env) (string, error) {
+	l := t.program
+	path, missing := l.find()
+	if missing != nil {
+		missing.Message += "; looked in " + strings.Join(searchPath, ", ")
+		return "", missing.Suggest("%s", typed(l.program.Install))
+	}
+	if l.program.MinVersion == "" {
+		return path, nil
+	}
+	have, err := l.ask(ctx, env, t.def, path)
+	if err != nil {
+		return "", err
+	}
+	if older(have, l.program.MinVersion) {
+		return "", l.tooOld(path, have, t.def).Suggest("%s", typed(l.program.Install))
+	}
+	return path + ", version " + cmp.Or(have, "unknown"), nil
+}
+
+// typed is what a person types: installing is root's.
+func typed(install string) string {
+	if strings.HasPrefix(install, "apt") && os.Geteuid() != 0 {
+		return "sudo " + install
+	}
+	return install
+}
+
+// checkCapability asks whether the program will have a capability, of this process or of its own file.
+func (t *Tool) checkCapability(n sdk.Need) (string, error) {
+	if held, how := holds(n.Name); held {
+		return how, nil
+	}
+	path, missing := t.program.find()
+	if missing != nil {
+		return "", sdk.Errorf(sdk.KindNotFound, "nothing can be said without the program: %w", missing)
+	}
+	if t.def.Without != nil {
+		if how := t.def.Without(n.Name); how != "" {
+			return how, nil
+		}
+	}
+	name := filepath.Base(path)
+	if !t.def.FileCapabilities {
+		return "", sdk.Errorf(sdk.KindExecution, "%s may not use %s; a host that has it hands it down (systemd: "+
+			"AmbientCapabilities=%s)", name, n.Name, n.Name).Suggest("%s", grant(n.Name))
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSetuid != 0 {
+		return "set-user-ID bit of " + path, nil
+	}
+	if byFile(path, n.Name) {
+		return "file capability of " + path, nil
+	}
+	return "", sdk.Errorf(sdk.KindExecution, "%s may not use %s", name, n.Name).
+		Suggest("sudo setcap %s+ep %s", strings.ToLower(n.Name), path)
+}
+
+// grant is what a person types to start a host, and with it the plugins and their programs, with a capability.
+func grant(capability string) string {
+	name := strings.ToLower(strings.TrimPrefix(capability, "CAP_"))
+	return "sudo setpriv --reuid=$(id -u) --regid=$(id -g) --init-groups --inh-caps=+" + name +
+		" --ambient-caps=+" + name + " gatehouse serve"
+}
