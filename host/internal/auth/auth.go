@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -43,22 +44,34 @@ type Token struct {
 	Tools  []string // names or globs; empty: all
 }
 
-// Tokens is the set of credentials. It is not changed after New.
+// Tokens is the set of credentials in force.
 type Tokens struct {
+	set atomic.Pointer[set]
+}
+
+// set is not changed once it is in force.
+type set struct {
 	list   []Token
 	byName map[string]Token // client name -> token
 }
 
 // New makes a set. Names must be unique.
 func New(list []Token) (*Tokens, error) {
-	t := &Tokens{list: slices.Clone(list), byName: make(map[string]Token, len(list))}
+	t := new(Tokens)
+	return t, t.Replace(list)
+}
+
+// Replace puts other credentials in the place of all that there are, at once; on an error nothing changes.
+func (t *Tokens) Replace(list []Token) error {
+	s := &set{list: slices.Clone(list), byName: make(map[string]Token, len(list))}
 	for _, token := range list {
-		if _, twice := t.byName[token.Name]; twice {
-			return nil, fmt.Errorf("auth: two tokens are named %q", token.Name)
+		if _, twice := s.byName[token.Name]; twice {
+			return fmt.Errorf("auth: two tokens are named %q", token.Name)
 		}
-		t.byName[token.Name] = token
+		s.byName[token.Name] = token
 	}
-	return t, nil
+	t.set.Store(s)
+	return nil
 }
 
 // Authenticate finds the client whose token this is. It compares hashes, and with every token, so that the
@@ -68,7 +81,7 @@ func (t *Tokens) Authenticate(token string) (client string, ok bool) {
 		return "", false
 	}
 	sum := sha256.Sum256([]byte(token))
-	for _, c := range t.list {
+	for _, c := range t.set.Load().list {
 		if subtle.ConstantTimeCompare(sum[:], c.SHA256[:]) == 1 {
 			client, ok = c.Name, true
 		}
@@ -76,10 +89,16 @@ func (t *Tokens) Authenticate(token string) (client string, ok bool) {
 	return client, ok
 }
 
+// Role tells the role of a client; not known is who has no token.
+func (t *Tokens) Role(client string) (role Role, known bool) {
+	token, known := t.set.Load().byName[client]
+	return token.Role, known
+}
+
 // Authorize says whether a client may call a tool; the error is an [*tool.Error] of kind forbidden. Clients
 // without a token (stdio, and addresses where no tokens are asked for) may call everything.
 func (t *Tokens) Authorize(_ context.Context, client, name string) error {
-	token, known := t.byName[client]
+	token, known := t.set.Load().byName[client]
 	if !known {
 		return nil
 	}
@@ -181,17 +200,4 @@ func Generate() string {
 	var raw [32]byte
 	rand.Read(raw[:]) // never fails
 	return "gth_" + base64.RawURLEncoding.EncodeToString(raw[:])
-}
-
-type clientKey struct{}
-
-// WithClient says in a context who calls.
-func WithClient(ctx context.Context, client string) context.Context {
-	return context.WithValue(ctx, clientKey{}, client)
-}
-
-// Client returns who calls, and "" when nobody said.
-func Client(ctx context.Context) string {
-	client, _ := ctx.Value(clientKey{}).(string)
-	return client
 }

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
 	"io/fs"
@@ -121,6 +120,24 @@ func TestWhoMayCallWhat(t *testing.T) {
 		}
 		if e := tool.AsError(err); e != nil && e.Suggestion == "" {
 			t.Errorf("Authorize(%q, %q) suggests nothing", row.client, row.name)
+		}
+	}
+}
+
+func TestTheRoleOfAClient(t *testing.T) {
+	tokens := newTokens(t,
+		Token{Name: "looks", SHA256: Hash("1"), Role: Viewer},
+		Token{Name: "runs", SHA256: Hash("2"), Role: Admin},
+	)
+	for _, row := range []struct {
+		client string
+		role   Role
+		known  bool
+	}{
+		{"looks", Viewer, true}, {"runs", Admin, true}, {"Runs", "", false}, {"", "", false}, {"stdio", "", false},
+	} {
+		if role, known := tokens.Role(row.client); role != row.role || known != row.known {
+			t.Errorf("Role(%q) = %q, %t, want %q, %t", row.client, role, known, row.role, row.known)
 		}
 	}
 }
@@ -273,16 +290,5 @@ func TestTokensAreNotRepeated(t *testing.T) {
 			t.Fatalf("Generate = %q twice", token)
 		}
 		seen[token] = true
-	}
-}
-
-func TestTheClientTravelsInTheContext(t *testing.T) {
-	ctx := context.Background()
-	if got := Client(ctx); got != "" {
-		t.Errorf("Client = %q, want nobody", got)
-	}
-	ctx = WithClient(WithClient(ctx, "outer"), "inner")
-	if got := Client(ctx); got != "inner" {
-		t.Errorf("Client = %q, want inner", got)
 	}
 }

@@ -40,7 +40,7 @@ func outcomeOf(err error, short bool) error {
 			return errFailed
 		}
 	case tool.KindUnavailable:
-		if !errors.Is(err, catalog.ErrNotRunning) {
+		if !errors.Is(err, catalog.ErrNotRunning) && !errors.Is(err, errNoTrail) {
 			return errFailed
 		}
 	}

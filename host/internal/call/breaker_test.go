@@ -54,7 +54,7 @@ func TestOnlyConsecutiveFailuresCount(t *testing.T) {
 			err := outcomes[0]
 			outcomes = outcomes[1:]
 			return tool.Result{}, err
-		}}, func(s *setup) { s.settings.BreakerThreshold = 4 })
+		}}, func(s *setup) { s.settings.Breaker.Threshold = 4 })
 		for range 4 {
 			b.run(t.Context(), "")
 		}
@@ -77,7 +77,7 @@ func TestBreakerOpensRestsAndRecovers(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		_, refusal := b.Call(t.Context(), request(""), nil)
 		e := asError(t, refusal)
-		if e.Kind != tool.KindBreakerOpen || e.RetryAfter != 20*time.Second+1 || e.Metadata["failures"] != 3 {
+		if e.Kind != tool.KindBreakerOpen || e.RetryAfter != 20*time.Second || e.Metadata["failures"] != 3 {
 			t.Fatalf("Call = %+v, want circuit_breaker_open for 20 s more", e)
 		}
 		time.Sleep(e.RetryAfter - 1)
@@ -88,7 +88,7 @@ func TestBreakerOpensRestsAndRecovers(t *testing.T) {
 		if k := b.run(t.Context(), ""); k != tool.KindExecution {
 			t.Errorf("after exactly retry_after: %q, want the trial to reach the plugin", k)
 		}
-		if s := b.State("ScanTool"); s.Breaker != Open || s.RetryAfter <= 30*time.Second || s.Failures != 4 {
+		if s := b.State("ScanTool"); s.Breaker != Open || s.RetryAfter != 30*time.Second || s.Failures != 4 {
 			t.Errorf("after a failed trial: %+v, want OPEN for another 30 s", s)
 		}
 		time.Sleep(31 * time.Second)
@@ -166,7 +166,7 @@ func TestOpenBreakerRefusesWhoWaited(t *testing.T) {
 			time.Sleep(time.Second)
 			return tool.Result{}, tool.Errorf(tool.KindExecution, "broken")
 		}}
-		b := newBed(t, h, func(s *setup) { s.settings.BreakerThreshold = 1 })
+		b := newBed(t, h, func(s *setup) { s.settings.Breaker.Threshold = 1 })
 		var callers sync.WaitGroup
 		for range 5 {
 			callers.Go(func() { b.run(t.Context(), "") })
@@ -206,7 +206,7 @@ func TestLateOutcomesOfAnOlderGenerationAreDropped(t *testing.T) {
 	})
 }
 
-func TestBreakerOutlivesThePluginAndNotItsSettings(t *testing.T) {
+func TestBreakerOutlivesThePluginAndItsSettings(t *testing.T) {
 	b := newBed(t, failing(tool.Errorf(tool.KindUnavailable, "died")))
 	for range 3 {
 		b.run(t.Context(), "")
@@ -216,10 +216,15 @@ func TestBreakerOutlivesThePluginAndNotItsSettings(t *testing.T) {
 	if k := b.run(t.Context(), ""); k != tool.KindBreakerOpen {
 		t.Errorf("after a restart of the plugin: %q, want circuit_breaker_open", k)
 	}
-	b.settings.BreakerThreshold = 5
+	b.settings.Breaker.Threshold = 5
+	b.publish(t)
+	if k := b.run(t.Context(), ""); k != tool.KindBreakerOpen {
+		t.Errorf("with new settings: %q, want circuit_breaker_open", k)
+	}
+	b.settings.Breaker.Trials = 2 // it is made anew for that
 	b.publish(t)
 	if k := b.run(t.Context(), ""); k != "" {
-		t.Errorf("with new settings: %q", k)
+		t.Errorf("with another number of trials: %q", k)
 	}
 	if want := []BreakerState{Open, Closed}; !slices.Equal(b.news, want) {
 		t.Errorf("told %v, want %v", b.news, want)
@@ -249,7 +254,7 @@ func TestTimeoutOfARunThatTheQueueCutShortDoesNotCount(t *testing.T) {
 				return tool.Result{}, tool.Errorf(tool.KindTimeout, "late")
 			}
 			return tool.Result{}, nil
-		}}, func(s *setup) { s.settings.BreakerThreshold = 1 })
+		}}, func(s *setup) { s.settings.Breaker.Threshold = 1 })
 		var callers sync.WaitGroup
 		for range 2 {
 			callers.Go(func() { b.run(t.Context(), "") })
@@ -303,7 +308,7 @@ func TestStorm(t *testing.T) {
 		callers.Go(func() {
 			for i := range 20 {
 				time.Sleep(5 * time.Second)
-				b.settings.Concurrency, b.settings.BreakerThreshold = 1+i%5, 1+i%3
+				b.settings.Concurrency, b.settings.Breaker.Threshold = 1+i%5, 1+i%3
 				b.publish(t)
 			}
 		})
@@ -338,7 +343,7 @@ func TestStorm(t *testing.T) {
 func TestOpenBreakerRefusesBeforeTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := taking(40 * time.Second)
-		b := newBed(t, h, func(s *setup) { s.settings.BreakerThreshold = 1 })
+		b := newBed(t, h, func(s *setup) { s.settings.Breaker.Threshold = 1 })
 		st := b.tools.of(must(b.current.Load().Lookup("ScanTool")))
 		var first sync.WaitGroup
 		first.Go(func() { b.run(t.Context(), "") })
@@ -360,11 +365,11 @@ func TestReplacedBreakerMakesNoNews(t *testing.T) {
 			time.Sleep(time.Second)
 			return tool.Result{}, tool.Errorf(tool.KindExecution, "broken")
 		}}
-		b := newBed(t, h, func(s *setup) { s.settings.BreakerThreshold = 1 })
+		b := newBed(t, h, func(s *setup) { s.settings.Breaker.Threshold = 1 })
 		var first sync.WaitGroup
 		first.Go(func() { b.run(t.Context(), "") })
 		synctest.Wait()
-		b.settings.BreakerThreshold = 9
+		b.settings.Breaker.Threshold = 9
 		b.publish(t)
 		if s := b.State("ScanTool"); s.Breaker != Closed {
 			t.Errorf("a fresh breaker is %s", s.Breaker)

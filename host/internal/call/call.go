@@ -13,12 +13,14 @@ package call
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -26,6 +28,7 @@ import (
 // own and needs no Close.
 type Router struct {
 	cfg     Config
+	limits  atomic.Pointer[Limits]
 	buckets *lru.Cache[bucketKey, *rate.Limiter]
 	tools   *tools
 	call    next // the whole way to Handler.Call
@@ -38,15 +41,30 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	buckets, err := lru.New[bucketKey, *rate.Limiter](cfg.MaxClients)
+	buckets, err := lru.New[bucketKey, *rate.Limiter](cfg.Limits.MaxClients)
 	if err != nil {
 		return nil, err
 	}
 	r := &Router{cfg: cfg, buckets: buckets, tools: newTools(cfg.BreakerChanged)}
+	r.limits.Store(&cfg.Limits)
 	r.call = chain(r.gates(), false, r.runCall)
 	r.plan = chain(r.gates(), true, r.runPlan)
 	return r, nil
 }
+
+// SetLimits puts other limits into force, for calls that come from now on.
+func (r *Router) SetLimits(l Limits) error {
+	if err := l.validate(); err != nil {
+		return err
+	}
+	l = l.complete()
+	r.limits.Store(&l)
+	r.buckets.Resize(l.MaxClients)
+	return nil
+}
+
+// Buckets is how many token buckets are kept at this moment.
+func (r *Router) Buckets() int { return r.buckets.Len() }
 
 // Call runs a tool. Of the request it takes Tool, Client, Arguments and CorrelationID; the rest is the
 // router's. emit, which may be nil, gets the events in order; it is not called after Call has returned.
@@ -67,7 +85,8 @@ func New(cfg Config) (*Router, error) {
 //	                     └─ failFast  no queueing for an open breaker     circuit_breaker_open
 //	                        └─ capacity  a slot, or a bounded wait        overloaded, cancelled
 //	                           └─ breaker  counts what the tool does      circuit_breaker_open
-//	                              └─ runCall ── Handler.Call ── events ── collector ── emit
+//	                              └─ trail    written down before it runs  unavailable
+//	                                 └─ runCall ── Handler.Call ── events ── collector ── emit
 func (r *Router) Call(ctx context.Context, req tool.Request, emit func(tool.Event)) (tool.Result, error) {
 	c := newPassage(req, emit)
 	err := r.call(ctx, c)
@@ -93,23 +112,28 @@ func (r *Router) Plan(ctx context.Context, req tool.Request) (tool.Plan, error) 
 // passage is one call on its way. Each gate fills in what the gates below it need; only one goroutine uses
 // it at a time.
 type passage struct {
-	asked string // the tool's name as the caller gave it, clipped; for a known tool it is req.Tool
-	given json.RawMessage
-	req   tool.Request // what the plugin will get
-	emit  func(tool.Event)
-	dry   bool // a plan, not a call
+	asked  string // the tool's name as the caller gave it, clipped; for a known tool it is req.Tool
+	given  json.RawMessage
+	req    tool.Request // what the plugin will get
+	origin origin.Origin
+	emit   func(tool.Event)
+	dry    bool // a plan, not a call
 
 	begun time.Time
 	args  arguments           // taken apart by observe
 	bad   []catalog.Violation // what observe found wrong with them; check refuses it
 
-	entry *catalog.Entry // set by lookup, as state is; nil: no such tool
-	state *toolState
+	catalog *catalog.Catalog
+	entry   *catalog.Entry // of the tool; nil: there is no such tool
+	state   *toolState     // set by lookup
 
 	timeout time.Duration // granted by deadline
 	short   bool          // too short to blame the tool for not being finished: see breaker
 	queued  time.Duration // waited by capacity
+	gate    string        // the last one that was entered
 	ran     bool          // every gate was passed and the handler asked
+	exec    []tool.Exec   // what the plugin said that it executes
+	told    time.Time     // of the last progress that was passed on
 	crash   string        // of a panic: value and stack
 
 	result  tool.Result

@@ -101,7 +101,7 @@ func newBed(t testing.TB, h tool.Handler, changes ...func(*setup)) *bed {
 		},
 		settings: catalog.Settings{
 			Enabled: true, Concurrency: 1, DefaultTimeout: time.Minute, MaxTimeout: 10 * time.Minute,
-			BreakerThreshold: 3, BreakerRecovery: 30 * time.Second,
+			QueueLength: 16, Breaker: catalog.Breaker{Threshold: 3, Recovery: 30 * time.Second, Multiplier: 1},
 		},
 	}}
 	b.Config = Config{
@@ -116,10 +116,11 @@ func newBed(t testing.TB, h tool.Handler, changes ...func(*setup)) *bed {
 		Lookup: func(_ context.Context, name string) ([]netip.Addr, error) {
 			return nil, errors.New("no such host")
 		},
-		Started: func(name string) {
+		Admit: func(r Record) error {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			b.started = append(b.started, name)
+			b.started = append(b.started, r.Tool)
+			return nil
 		},
 		Finished: func(r Record) {
 			b.mu.Lock()
@@ -193,10 +194,10 @@ func TestNewRefusesWhatIsMissingOrNegative(t *testing.T) {
 	for name, spoil := range map[string]func(*Config){
 		"Catalog": func(c *Config) { c.Catalog = nil }, "Authorize": func(c *Config) { c.Authorize = nil },
 		"Scope": func(c *Config) { c.Scope = nil }, "Lookup": func(c *Config) { c.Lookup = nil },
-		"MaxClients":  func(c *Config) { c.MaxClients = -1 },
-		"QueueLength": func(c *Config) { c.QueueLength = -1 },
-		"MaxTimeout":  func(c *Config) { c.MaxTimeout = -1 }, "Grace": func(c *Config) { c.Grace = -1 },
-		"MaxStdout": func(c *Config) { c.MaxStdout = -1 }, "MaxStderr": func(c *Config) { c.MaxStderr = -1 },
+		"MaxClients": func(c *Config) { c.Limits.MaxClients = -1 },
+		"MaxTimeout": func(c *Config) { c.MaxTimeout = -1 }, "Grace": func(c *Config) { c.Grace = -1 },
+		"MaxStdout": func(c *Config) { c.Limits.MaxStdout = -1 },
+		"MaxStderr": func(c *Config) { c.Limits.MaxStderr = -1 },
 	} {
 		cfg := good
 		spoil(&cfg)
@@ -238,7 +239,7 @@ func TestCallGivesThePluginWhatTheRouterDecided(t *testing.T) {
 	}
 	rec := b.last(t)
 	if !rec.Ran || rec.Kind != "" || rec.Tool != "ScanTool" || rec.Plugin != "scanner" ||
-		rec.Version != "1.2" || rec.StdoutBytes != 5 || rec.Target != "10.0.0.7" || len(rec.Targets) != 1 ||
+		rec.Version != "1.2" || len(rec.Stdout) != 5 || rec.Target != "10.0.0.7" || len(rec.Targets) != 1 ||
 		rec.Timeout != time.Minute {
 		t.Errorf("record = %+v", rec)
 	}
@@ -255,8 +256,8 @@ func TestEarliestGateDecides(t *testing.T) {
 		return tool.Result{}, tool.Errorf(tool.KindExecution, "broken")
 	}}
 	b := newBed(t, h, func(s *setup) {
-		s.QueueLength, s.forbid = 1, "alice"
-		s.settings.Enabled, s.settings.BreakerThreshold = false, 1
+		s.settings.QueueLength, s.forbid = 1, "alice"
+		s.settings.Enabled, s.settings.Breaker.Threshold = false, 1
 		s.settings.RateRequests, s.settings.RatePer = 1, time.Hour
 	})
 	req := request(`{"target": "8.8.8.8", "depth": "x"}`)
@@ -268,17 +269,18 @@ func TestEarliestGateDecides(t *testing.T) {
 	for _, row := range []struct {
 		repair func()
 		want   tool.Kind
+		gate   string
 	}{
-		{func() {}, tool.KindToolNotFound},
-		{func() { req.Tool = "ScanTool" }, tool.KindDisabled},
-		{func() { b.settings.Enabled = true; b.publish(t) }, tool.KindForbidden},
+		{func() {}, tool.KindToolNotFound, "lookup"},
+		{func() { req.Tool = "ScanTool" }, tool.KindDisabled, "lookup"},
+		{func() { b.settings.Enabled = true; b.publish(t) }, tool.KindForbidden, "authorize"},
 		{func() {
 			b.forbid = "nobody"
 			_, _ = b.Call(ctx, req, nil) // takes the only token
-		}, tool.KindRateLimited},
-		{func() { b.settings.RateRequests = 0; b.publish(t) }, tool.KindValidation},
-		{func() { req.Arguments = json.RawMessage(`{"target": "8.8.8.8"}`) }, tool.KindOutOfScope},
-		{func() { req.Arguments = json.RawMessage(`{"target": "10.0.0.1"}`) }, tool.KindCancelled},
+		}, tool.KindRateLimited, "rate"},
+		{func() { b.settings.RateRequests = 0; b.publish(t) }, tool.KindValidation, "check"},
+		{func() { req.Arguments = json.RawMessage(`{"target": "8.8.8.8"}`) }, tool.KindOutOfScope, "scope"},
+		{func() { req.Arguments = json.RawMessage(`{"target": "10.0.0.1"}`) }, tool.KindCancelled, "deadline"},
 		{func() {
 			ctx = t.Context()
 			for range 2 { // one runs, one waits
@@ -287,9 +289,9 @@ func TestEarliestGateDecides(t *testing.T) {
 			for b.State("ScanTool").Queued < 1 || h.calls.Load() < 1 {
 				runtime.Gosched()
 			}
-		}, tool.KindOverloaded},
-		{func() { close(block); running.Wait() }, tool.KindBreakerOpen},
-		{func() { b.settings.BreakerThreshold = 2; b.publish(t) }, tool.KindExecution},
+		}, tool.KindOverloaded, "capacity"},
+		{func() { close(block); running.Wait() }, tool.KindBreakerOpen, "breaker"},
+		{func() { _ = b.SetBreaker("ScanTool", false) }, tool.KindExecution, ""},
 	} {
 		row.repair()
 		before := h.calls.Load()
@@ -306,8 +308,8 @@ func TestEarliestGateDecides(t *testing.T) {
 			t.Errorf("%s: error %+v, result %+v: want suggestion, tool, time, id, elapsed", row.want, e, res)
 		}
 		rec := b.last(t)
-		if rec.Kind != row.want || rec.ExecutionID != res.ExecutionID || rec.Err != e {
-			t.Errorf("%s: record = %+v", row.want, rec)
+		if rec.Kind != row.want || rec.ExecutionID != res.ExecutionID || rec.Err != e || rec.Gate != row.gate {
+			t.Errorf("%s: record = %+v, want gate %q", row.want, rec, row.gate)
 		}
 	}
 }

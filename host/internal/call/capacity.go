@@ -32,7 +32,7 @@ func (r *Router) capacity(inner next) next {
 
 func (r *Router) acquire(ctx context.Context, c *passage) error {
 	s := c.state.slots
-	err := s.acquire(ctx, c.req.Deadline, r.cfg.QueueLength)
+	err := s.acquire(ctx, c.req.Deadline, c.state.settings.QueueLength)
 	switch {
 	case err == nil:
 		return nil
@@ -40,7 +40,7 @@ func (r *Router) acquire(ctx context.Context, c *passage) error {
 		return cancelled(ctx)
 	case errors.Is(err, errQueueFull):
 		return overloaded(s, tool.Errorf(tool.KindOverloaded, "%s is busy and its queue of %d is full",
-			c.req.Tool, r.cfg.QueueLength))
+			c.req.Tool, c.state.settings.QueueLength))
 	default:
 		return overloaded(s, tool.Errorf(tool.KindOverloaded, "%s was busy until the call's deadline of %v",
 			c.req.Tool, c.timeout))

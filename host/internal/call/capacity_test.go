@@ -50,7 +50,7 @@ func TestQueueServesWhoCameFirst(t *testing.T) {
 func TestFullQueueShedsWithAHint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, taking(20*time.Second), func(s *setup) {
-			s.settings.Concurrency, s.QueueLength = 2, 3
+			s.settings.Concurrency, s.settings.QueueLength = 2, 3
 		})
 		b.run(t.Context(), "") // so that there is an average
 		kinds := make(chan tool.Kind, 100)
@@ -100,7 +100,7 @@ func TestWaitingEndsWithTheDeadline(t *testing.T) {
 func TestCallerThatGoesAwayLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := taking(20 * time.Second)
-		b := newBed(t, h, func(s *setup) { s.QueueLength = 1 })
+		b := newBed(t, h, func(s *setup) { s.settings.QueueLength = 1 })
 		var callers sync.WaitGroup
 		callers.Go(func() { b.run(t.Context(), "") })
 		synctest.Wait()

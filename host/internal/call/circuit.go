@@ -2,6 +2,7 @@ package call
 
 import (
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,7 @@ type BreakerState string
 const (
 	Closed   BreakerState = "CLOSED"    // calls pass
 	Open     BreakerState = "OPEN"      // the tool failed too often; calls are refused
-	HalfOpen BreakerState = "HALF_OPEN" // one call passes, as a trial; it decides between the other two
+	HalfOpen BreakerState = "HALF_OPEN" // trials pass; they decide between the other two
 )
 
 var breakerStates = map[gobreaker.State]BreakerState{
@@ -31,26 +32,40 @@ var (
 	errNeutral = errors.New("the call says nothing about the tool")
 )
 
-// circuit is the breaker of one tool: gobreaker's, together with what gobreaker does not tell. All changes
-// of state happen inside of it; outcomes of calls from before a change are dropped.
+// circuit is the breaker of one tool: gobreaker's, together with what gobreaker does not know: a rest that
+// grows after each failed trial, and the operator's hand. All changes of state happen inside of it; outcomes
+// of calls from before a change are dropped.
+//
+// While the tool rests gobreaker is not asked: its own rest is as good as none, and it would go half-open.
 type circuit struct {
-	threshold int
-	recovery  time.Duration
-	breaker   *gobreaker.TwoStepCircuitBreaker[struct{}]
-	news      *news
-	retired   atomic.Bool               // replaced by another; its changes are no news any more
-	reopens   atomic.Pointer[time.Time] // when an open one lets a trial through; monotonic
-	failures  atomic.Int64              // consecutive, as of the last failure; zero after closing
+	settings atomic.Pointer[catalog.Breaker] // a reload changes them; the state stays
+	random   func() float64                  // in [0, 1); a field for tests
+	news     *news
+
+	mu      sync.Mutex // makes one step of a look at the rest and a word with breaker
+	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+
+	retired  atomic.Bool                 // replaced by another; its changes are no news any more
+	forced   atomic.Bool                 // opened by hand, until it is closed by hand
+	rests    atomic.Pointer[recoveryEnd] // nil: it was never open
+	failures atomic.Int64                // consecutive, as of the last failure; zero after closing
 }
 
-func newCircuit(s catalog.Settings, n *news) *circuit {
-	c := &circuit{threshold: s.BreakerThreshold, recovery: s.BreakerRecovery, news: n}
+// recoveryEnd is the rest of an open breaker.
+type recoveryEnd struct {
+	rest time.Duration // without the random part; the next one grows from it
+	at   time.Time     // when a trial is let through; monotonic
+}
+
+func newCircuit(s catalog.Breaker, n *news) *circuit {
+	c := &circuit{news: n, random: rand.Float64}
+	c.settings.Store(&s)
 	c.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		MaxRequests: 1,
-		Timeout:     c.recovery,
+		MaxRequests: uint32(s.Trials),
+		Timeout:     1, // see above
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			c.failures.Store(int64(counts.ConsecutiveFailures))
-			return int(counts.ConsecutiveFailures) >= c.threshold
+			return int(counts.ConsecutiveFailures) >= c.settings.Load().Threshold
 		},
 		IsSuccessful:  func(outcome error) bool { return outcome == nil },
 		IsExcluded:    func(outcome error) bool { return errors.Is(outcome, errNeutral) },
@@ -59,70 +74,130 @@ func newCircuit(s catalog.Settings, n *news) *circuit {
 	return c
 }
 
-// renewed returns the circuit for new settings: the same one, or a fresh one, which starts closed.
-func (c *circuit) renewed(s catalog.Settings) *circuit {
-	if c.threshold == s.BreakerThreshold && c.recovery == s.BreakerRecovery {
+// renewed returns the circuit for new settings. It is the same one, in the state that it is in, unless the
+// number of trials changed, which gobreaker is made for: then it is a fresh one, which starts closed.
+func (c *circuit) renewed(s catalog.Breaker) *circuit {
+	if c.settings.Load().Trials == s.Trials {
+		c.settings.Store(&s)
 		return c
 	}
+	return c.replaced(s, c.forced.Load())
+}
+
+// byHand returns the circuit that the operator wants: one that is open until he closes it, or one that is
+// closed and knows of no failures.
+func (c *circuit) byHand(open bool) *circuit {
+	if !open {
+		return c.replaced(*c.settings.Load(), false)
+	}
+	if !c.forced.Swap(true) && !c.resting() {
+		c.news.add(Open)
+	}
+	return c
+}
+
+func (c *circuit) replaced(s catalog.Breaker, forced bool) *circuit {
 	c.retired.Store(true)
-	if c.breaker.State() != gobreaker.StateClosed {
+	fresh := newCircuit(s, c.news)
+	fresh.forced.Store(forced)
+	if !forced && c.look().Breaker != Closed {
 		c.news.add(Closed)
 	}
-	return newCircuit(s, c.news)
+	return fresh
 }
 
 // changedLocked is called under gobreaker's lock: it notes, and calls nobody.
 func (c *circuit) changedLocked(from, to gobreaker.State) {
 	switch to {
 	case gobreaker.StateOpen:
-		// gobreaker asks whether the time is *past*, hence the nanosecond: who waits that long is let
-		// through.
-		at := time.Now().Add(c.recovery + 1)
-		c.reopens.Store(&at)
 		if from == gobreaker.StateHalfOpen {
 			c.failures.Add(1)
 		}
+		c.rest(from == gobreaker.StateHalfOpen)
 	case gobreaker.StateClosed:
 		c.failures.Store(0)
 	}
-	if !c.retired.Load() {
+	if !c.retired.Load() && !c.forced.Load() {
 		c.news.add(breakerStates[to])
 	}
 }
 
+// rest sets the time of the next trial. After a failed trial the rest grows, so that a tool which stays
+// broken is asked less and less.
+func (c *circuit) rest(again bool) {
+	s := c.settings.Load()
+	d := s.Recovery
+	if last := c.rests.Load(); again && last != nil {
+		grown := time.Duration(float64(last.rest) * s.Multiplier)
+		d = max(min(grown, max(s.MaxRecovery, s.Recovery)), s.Recovery)
+	}
+	random := time.Duration(float64(d) * s.Jitter * c.random())
+	c.rests.Store(&recoveryEnd{rest: d, at: time.Now().Add(d + random)})
+}
+
+// resting reports whether the breaker is open and its rest has not ended.
+func (c *circuit) resting() bool {
+	end := c.rests.Load()
+	return end != nil && time.Now().Before(end.at)
+}
+
 // allow lets a call through, or not. The outcome must be reported by calling done.
 func (c *circuit) allow() (done func(outcome error), ok bool) {
+	defer c.news.flush()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.forced.Load() || c.resting() {
+		return nil, false
+	}
 	report, err := c.breaker.Allow()
-	c.news.flush()
 	if err != nil {
 		return nil, false
 	}
 	return func(outcome error) {
+		defer c.news.flush()
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		report(outcome)
-		c.news.flush()
 	}, true
 }
 
 // refuses reports whether allow would refuse a call now; unlike allow it takes nothing.
 func (c *circuit) refuses() bool {
+	defer c.news.flush()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.forced.Load() || c.resting() {
+		return true
+	}
 	state := c.breaker.State()
-	c.news.flush()
 	if state != gobreaker.StateHalfOpen {
 		return state == gobreaker.StateOpen
 	}
-	counts := c.breaker.Counts()
-	return counts.Requests > counts.TotalExclusions // since the change to half-open: the trial
+	counts := c.breaker.Counts() // since the change to half-open: the trials
+	return counts.Requests-counts.TotalExclusions >= uint32(c.settings.Load().Trials)
 }
 
 // state tells the breaker's part of a ToolState.
 func (c *circuit) state() ToolState {
-	s := ToolState{Breaker: breakerStates[c.breaker.State()], Failures: int(c.failures.Load())}
-	c.news.flush()
-	switch s.Breaker {
-	case Closed:
+	defer c.news.flush()
+	return c.look()
+}
+
+// look is state that tells no news, for who holds a lock.
+func (c *circuit) look() ToolState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := ToolState{Forced: c.forced.Load(), Failures: int(c.failures.Load())}
+	if s.Forced || c.resting() {
+		s.Breaker = Open
+		if end := c.rests.Load(); !s.Forced && end != nil {
+			s.RetryAfter = max(time.Until(end.at), 1)
+		}
+		return s
+	}
+	s.Breaker = breakerStates[c.breaker.State()]
+	if s.Breaker == Closed {
 		s.Failures = int(c.breaker.Counts().ConsecutiveFailures)
-	case Open:
-		s.RetryAfter = max(time.Until(*c.reopens.Load()), 1)
 	}
 	return s
 }

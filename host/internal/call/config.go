@@ -10,17 +10,26 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/shared/scope"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // What a zero in [Config] means.
 const (
-	defaultMaxClients  = 1000
-	defaultQueueLength = 16
-	defaultMaxTimeout  = time.Hour
-	defaultGrace       = 5 * time.Second // SIGTERM, 2 s, SIGKILL, and time to say so
-	defaultMaxStdout   = 1 << 20
-	defaultMaxStderr   = 256 << 10
+	defaultMaxClients = 1000
+	defaultMaxTimeout = time.Hour
+	defaultGrace      = 5 * time.Second // SIGTERM, 2 s, SIGKILL, and time to say so
+	defaultMaxStdout  = 1 << 20
+	defaultMaxStderr  = 256 << 10
 )
+
+// Limits are what a reload can change of a router; a zero means the default.
+type Limits struct {
+	// MaxClients is how many token buckets are kept, one for each client and tool; zero: 1000. The one that
+	// was unused for longest gives way, and comes back full.
+	MaxClients int
+	// MaxStdout and MaxStderr are the bytes kept of each stream; zero: 1 MiB and 256 KiB.
+	MaxStdout, MaxStderr int64
+}
 
 // Config is what a router is made of. The functions are called for each call and by many goroutines at a
 // time; none of them is called under a lock.
@@ -35,22 +44,24 @@ type Config struct {
 	// Lookup resolves the names of targets. Required.
 	Lookup scope.Lookup
 
-	// MaxClients is how many token buckets are kept, one for each client and tool; zero: 1000. The one that
-	// was unused for longest gives way, and comes back full.
-	MaxClients int
-	// QueueLength is how many calls may wait for a slot of one tool; zero: 16.
-	QueueLength int
+	// Limits are in force until [Router.SetLimits].
+	Limits Limits
 	// MaxTimeout is the most time that any call gets; zero: one hour.
 	MaxTimeout time.Duration
 	// Grace is how long after a call's deadline the host waits for the plugin's own end of it; zero: 5 s.
 	Grace time.Duration
-	// MaxStdout and MaxStderr are the bytes kept of each stream; zero: 1 MiB and 256 KiB.
-	MaxStdout, MaxStderr int64
 
-	// Started is told when a call has passed every gate and its handler is about to be asked; nil: nobody is.
-	// The call's Record says so too (Ran), so that who counts up here can count down there.
-	Started func(tool string)
-	// Finished gets the record of each call and plan, exactly once, refused ones too; nil: nobody does.
+	// What follows is told of each call as it goes its way, with the record as far as it is known; nil: nobody
+	// is. Received comes first and Finished last, each exactly once for every call and plan, refused ones too.
+	Received func(Record)
+	// Admit is asked when a call has passed every other gate and its handler is about to be: an error refuses
+	// the call. It is where a call is written down before it runs.
+	Admit func(Record) error
+	// Executing is told which program the plugin is about to execute.
+	Executing func(Record, tool.Exec)
+	// Progress is told how far a call is, not more often than every 250 ms.
+	Progress func(Record, tool.Progress)
+	// Finished gets the whole record.
 	Finished func(Record)
 	// BreakerChanged is told each change of a tool's breaker, in order; nil: nobody is.
 	BreakerChanged func(tool string, state BreakerState)
@@ -63,18 +74,10 @@ func (cfg Config) complete() (Config, error) {
 	if err := cfg.validate(); err != nil {
 		return Config{}, err
 	}
-	setDefault(&cfg.MaxClients, defaultMaxClients)
-	setDefault(&cfg.QueueLength, defaultQueueLength)
+	cfg.Limits = cfg.Limits.complete()
 	setDefault(&cfg.MaxTimeout, defaultMaxTimeout)
 	setDefault(&cfg.Grace, defaultGrace)
-	setDefault(&cfg.MaxStdout, defaultMaxStdout)
-	setDefault(&cfg.MaxStderr, defaultMaxStderr)
-	if cfg.Started == nil {
-		cfg.Started = func(string) {}
-	}
-	if cfg.Finished == nil {
-		cfg.Finished = func(Record) {}
-	}
+	cfg.deafen()
 	if cfg.BreakerChanged == nil {
 		cfg.BreakerChanged = func(string, BreakerState) {}
 	}
@@ -82,6 +85,38 @@ func (cfg Config) complete() (Config, error) {
 		cfg.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
 	return cfg, nil
+}
+
+// deafen puts a listener that does nothing in the place of each that there is not.
+func (cfg *Config) deafen() {
+	for _, f := range []*func(Record){&cfg.Received, &cfg.Finished} {
+		if *f == nil {
+			*f = func(Record) {}
+		}
+	}
+	if cfg.Admit == nil {
+		cfg.Admit = func(Record) error { return nil }
+	}
+	if cfg.Executing == nil {
+		cfg.Executing = func(Record, tool.Exec) {}
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(Record, tool.Progress) {}
+	}
+}
+
+func (l Limits) complete() Limits {
+	setDefault(&l.MaxClients, defaultMaxClients)
+	setDefault(&l.MaxStdout, defaultMaxStdout)
+	setDefault(&l.MaxStderr, defaultMaxStderr)
+	return l
+}
+
+func (l Limits) validate() error {
+	if l.MaxClients < 0 || l.MaxStdout < 0 || l.MaxStderr < 0 {
+		return fmt.Errorf("router: Limits are %+v; none must be negative", l)
+	}
+	return nil
 }
 
 // validate reports everything that is wrong at once.
@@ -96,13 +131,9 @@ func (cfg Config) validate() error {
 	refuse(cfg.Authorize == nil, "Authorize is required")
 	refuse(cfg.Scope == nil, "Scope is required")
 	refuse(cfg.Lookup == nil, "Lookup is required")
-	refuse(cfg.MaxClients < 0, "MaxClients is %d; it must not be negative", cfg.MaxClients)
-	refuse(cfg.QueueLength < 0, "QueueLength is %d; it must not be negative", cfg.QueueLength)
 	refuse(cfg.MaxTimeout < 0, "MaxTimeout is %v; it must not be negative", cfg.MaxTimeout)
 	refuse(cfg.Grace < 0, "Grace is %v; it must not be negative", cfg.Grace)
-	refuse(cfg.MaxStdout < 0, "MaxStdout is %d; it must not be negative", cfg.MaxStdout)
-	refuse(cfg.MaxStderr < 0, "MaxStderr is %d; it must not be negative", cfg.MaxStderr)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, cfg.Limits.validate())...)
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -116,11 +147,13 @@ func setDefault[T comparable](field *T, value T) {
 // hand, with zeros, gets the narrowest working tool and not an unbounded one. The exception is a rate of
 // zero, which means no limit.
 func inForce(s catalog.Settings) catalog.Settings {
-	s.Concurrency = max(s.Concurrency, 1)
-	s.BreakerThreshold = max(s.BreakerThreshold, 1)
-	if s.BreakerRecovery <= 0 {
-		s.BreakerRecovery = time.Minute
+	s.Concurrency, s.QueueLength = max(s.Concurrency, 1), max(s.QueueLength, 0)
+	s.Breaker.Threshold, s.Breaker.Trials = max(s.Breaker.Threshold, 1), max(s.Breaker.Trials, 1)
+	if s.Breaker.Recovery <= 0 {
+		s.Breaker.Recovery = time.Minute
 	}
+	s.Breaker.Multiplier = max(s.Breaker.Multiplier, 1)
+	s.Breaker.Jitter = min(max(s.Breaker.Jitter, 0), 1)
 	if s.DefaultTimeout <= 0 {
 		s.DefaultTimeout = 300 * time.Second
 	}

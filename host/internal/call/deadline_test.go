@@ -42,7 +42,7 @@ func TestDeadline(t *testing.T) {
 				}}
 				b := newBed(t, h, func(s *setup) {
 					s.MaxTimeout = row.ceiling
-					if s.settings.BreakerThreshold = 1; row.usual < 0 {
+					if s.settings.Breaker.Threshold = 1; row.usual < 0 {
 						s.settings.DefaultTimeout = 0
 					}
 				})
@@ -122,7 +122,7 @@ func TestCallerThatWentAwayCancelled(t *testing.T) {
 				<-ctx.Done()
 				return tool.Result{}, said
 			}}
-			b := newBed(t, h, func(s *setup) { s.settings.BreakerThreshold = 1 })
+			b := newBed(t, h, func(s *setup) { s.settings.Breaker.Threshold = 1 })
 			ctx, leave := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, leave)
 			if k := b.run(ctx, ""); k != tool.KindCancelled {

@@ -22,6 +22,11 @@ func (r *Router) failFast(inner next) next {
 // open one; a trial takes as long as it takes, and a usual run is the best guess.
 func tripped(c *passage) *tool.Error {
 	s := c.state.circuit.state()
+	if s.Forced {
+		return tool.Errorf(tool.KindBreakerOpen, "the operator has opened the circuit breaker of %s", c.req.Tool).
+			Suggest("ask the operator when %s is to be used again; other tools are not affected", c.req.Tool).
+			With("breaker", string(s.Breaker)).With("by_hand", true)
+	}
 	err := tool.Errorf(tool.KindBreakerOpen, "%s failed %d times in a row and rests", c.req.Tool, s.Failures)
 	err.RetryAfter = s.RetryAfter
 	if s.Breaker != Open {
@@ -31,7 +36,7 @@ func tripped(c *passage) *tool.Error {
 	wait := round(err.RetryAfter)
 	return err.Suggest("wait %v, then call again; the health report says what is wrong", wait).
 		With("breaker", string(s.Breaker)).With("failures", s.Failures).
-		With("recovery_sec", c.state.circuit.recovery.Seconds())
+		With("recovery_sec", c.state.circuit.settings.Load().Recovery.Seconds())
 }
 
 // round makes a wait readable; it never makes it shorter.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -16,18 +15,16 @@ const (
 	maxNearby = 3
 )
 
-// lookup finds the tool in the catalog of this moment; the call keeps that entry to its end.
+// lookup refuses what is not in the catalog, as observe found it, or switched off.
 func (r *Router) lookup(inner next) next {
 	return func(ctx context.Context, c *passage) error {
-		current := r.cfg.Catalog()
-		e, ok := current.Lookup(c.req.Tool)
-		if !ok {
-			return r.notFound(ctx, c, current)
+		e := c.entry
+		if e == nil {
+			return r.notFound(ctx, c)
 		}
-		c.entry = e
 		if !e.Settings.Enabled {
 			return tool.Errorf(tool.KindDisabled, "%s is switched off on this host", e.Spec.Name).
-				Suggest("use another tool, or ask the operator to enable it in the configuration").
+				Suggest("use another tool, or ask the operator to enable it").
 				With("plugin", e.Plugin)
 		}
 		c.state = r.tools.of(e)
@@ -35,10 +32,10 @@ func (r *Router) lookup(inner next) next {
 	}
 }
 
-func (r *Router) notFound(ctx context.Context, c *passage, current *catalog.Catalog) error {
+func (r *Router) notFound(ctx context.Context, c *passage) error {
 	err := tool.Errorf(tool.KindToolNotFound, "there is no tool %q", c.asked)
 	var near []string
-	for _, name := range nearest(c.asked, current.Names()) {
+	for _, name := range nearest(c.asked, c.catalog.Names()) {
 		// A name that the client may not call is none of its business.
 		if r.cfg.Authorize(ctx, c.req.Client, name) == nil {
 			near = append(near, name)

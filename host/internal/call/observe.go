@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // Record is what is to be known of a call after it: for the log, the metrics and the audit trail.
 type Record struct {
 	ExecutionID, CorrelationID string
-	Client                     string
+	Origin                     origin.Origin // its Client is the request's
 	// Tool is a tool of the catalog, or empty when there was none of the name that the caller gave. Asked
 	// is that name, clipped to what a name may have; it must not become a label of a metric.
 	Tool, Asked     string
@@ -29,7 +30,9 @@ type Record struct {
 
 	Plan    bool         // a dry run
 	Verdict tool.Verdict // of a dry run that reached the plugin
-	Ran     bool         // every gate was passed: Started was called
+	Ran     bool         // every gate was passed
+	Gate    string       // the gate that refused, one of GateNames; empty: none did
+	Exec    []tool.Exec  // what the plugin said that it executes, the first few; read only
 
 	Begun   time.Time
 	Elapsed time.Duration // of the whole call
@@ -40,7 +43,7 @@ type Record struct {
 	Err                              *tool.Error // what the caller gets; read only
 	ReturnCode                       int
 	TimedOut                         bool
-	StdoutBytes, StderrBytes         int // kept
+	Stdout, Stderr                   string // as kept
 	TruncatedStdout, TruncatedStderr bool
 	Panic                            string // value and stack; for the log, never for the caller
 }
@@ -53,7 +56,8 @@ var correlationRE = regexp.MustCompile(`\A[A-Za-z0-9._:-]{1,64}\z`)
 // observe names the call, catches what falls, completes result and error, and hands out the record.
 func (r *Router) observe(inner next) next {
 	return func(ctx context.Context, c *passage) (err error) {
-		r.begin(c)
+		r.begin(ctx, c)
+		r.cfg.Received(c.record(nil))
 		err = errUnfinished
 		defer func() {
 			if p := recover(); p != nil {
@@ -63,6 +67,7 @@ func (r *Router) observe(inner next) next {
 			c.result.ExecutionID, c.result.CorrelationID = c.req.ID, c.req.CorrelationID
 			c.result.Elapsed = time.Since(c.begun)
 			e := c.complete(err)
+			c.count(e)
 			r.cfg.Finished(c.record(e))
 			if err = nil; e != nil {
 				err = e
@@ -72,12 +77,17 @@ func (r *Router) observe(inner next) next {
 	}
 }
 
-// begin takes the arguments apart, which is early: a refused call, too, is to be found by its correlation
+// begin finds the tool in the catalog of this moment, which the call keeps to its end, and takes the arguments
+// apart, which is early: a refused call, too, is to be found by its correlation
 // id. The id in the arguments beats the one that came with the request.
-func (r *Router) begin(c *passage) {
-	c.begun = time.Now()
+func (r *Router) begin(ctx context.Context, c *passage) {
+	c.begun, c.origin = time.Now(), origin.From(ctx)
+	c.origin.Client = c.req.Client
+	c.catalog = r.cfg.Catalog()
+	c.entry, _ = c.catalog.Lookup(c.req.Tool)
 	c.req.ID = r.cfg.NewID()
-	c.req.MaxStdout, c.req.MaxStderr = r.cfg.MaxStdout, r.cfg.MaxStderr
+	l := r.limits.Load()
+	c.req.MaxStdout, c.req.MaxStderr = l.MaxStdout, l.MaxStderr
 	c.args, c.bad = parseArguments(c.given)
 	if id, _ := c.args.text(catalog.CorrelationArgument); correlationRE.MatchString(id) {
 		c.req.CorrelationID = id
@@ -118,14 +128,25 @@ func mayHaveExited(k tool.Kind) bool {
 	return k == tool.KindTimeout || k == tool.KindExecution || k == tool.KindResourceExhausted
 }
 
+// count counts a call of a tool that there is, refused ones too.
+func (c *passage) count(e *tool.Error) {
+	if c.state == nil || c.dry {
+		return
+	}
+	c.state.counts.calls.Add(1)
+	if e != nil {
+		c.state.counts.errors.Add(1)
+	}
+}
+
 func (c *passage) record(e *tool.Error) Record {
 	rec := Record{
-		ExecutionID: c.req.ID, CorrelationID: c.req.CorrelationID, Client: c.req.Client,
+		ExecutionID: c.req.ID, CorrelationID: c.req.CorrelationID, Origin: c.origin,
 		Tool: c.tool(), Asked: c.asked, Target: c.target(), Targets: c.req.Targets,
-		Plan: c.dry, Verdict: c.planned.Verdict, Ran: c.ran,
+		Plan: c.dry, Verdict: c.planned.Verdict, Ran: c.ran, Exec: c.exec,
 		Begun: c.begun, Elapsed: c.result.Elapsed, Queued: c.queued, Timeout: c.timeout,
 		Err: e, ReturnCode: c.result.ReturnCode, TimedOut: c.result.TimedOut,
-		StdoutBytes: len(c.result.Stdout), StderrBytes: len(c.result.Stderr),
+		Stdout: c.result.Stdout, Stderr: c.result.Stderr,
 		TruncatedStdout: c.result.TruncatedStdout, TruncatedStderr: c.result.TruncatedStderr, Panic: c.crash,
 	}
 	if len(c.given) <= maxArguments {
@@ -133,6 +154,9 @@ func (c *passage) record(e *tool.Error) Record {
 	}
 	if e != nil {
 		rec.Kind = e.Kind
+		if !c.ran {
+			rec.Gate = c.gate
+		}
 	}
 	if c.entry != nil {
 		rec.Plugin, rec.Version = c.entry.Plugin, c.entry.Version

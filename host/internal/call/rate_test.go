@@ -67,7 +67,7 @@ func TestRefusedCallsTakeNoToken(t *testing.T) {
 }
 
 func TestEveryClientHasItsOwnBucket(t *testing.T) {
-	b := newBed(t, &fake{}, limited(1, time.Hour), func(s *setup) { s.MaxClients = 3 })
+	b := newBed(t, &fake{}, limited(1, time.Hour), func(s *setup) { s.Limits.MaxClients = 3 })
 	for i := range 5 {
 		req := request("")
 		req.Client = fmt.Sprint("client", i)

@@ -14,13 +14,35 @@ const planTimeout = 10 * time.Second
 
 // runCall is the end of the way: it asks the plugin, collects what it prints, and judges how it ended.
 func (r *Router) runCall(ctx context.Context, c *passage) error {
-	out := tool.NewCollector(c.req, c.emit)
+	out := tool.NewCollector(c.req, func(ev tool.Event) { r.pass(c, ev) })
 	defer out.Fill(&c.result)
 	c.ran = true
-	r.cfg.Started(c.req.Tool)
 	var err error
 	c.result, err = c.entry.Handler.Call(ctx, c.req, out.Event)
 	return judge(ctx, c.req.Tool, c.timeout, err)
+}
+
+const (
+	maxExec       = 16                     // programs of one call that are remembered
+	progressPause = 250 * time.Millisecond // between two that are told to others than the caller
+)
+
+// pass hands an event on: what is executed goes into the trail, progress to the caller and to who watches.
+func (r *Router) pass(c *passage, ev tool.Event) {
+	if ev.Exec != nil {
+		if len(c.exec) < maxExec {
+			c.exec = append(c.exec, *ev.Exec)
+			r.cfg.Executing(c.record(nil), *ev.Exec)
+		}
+		ev.Exec = nil
+	}
+	if ev.Progress != nil && time.Since(c.told) >= progressPause {
+		c.told = time.Now()
+		r.cfg.Progress(c.record(nil), *ev.Progress)
+	}
+	if c.emit != nil && (ev.Output != nil || ev.Progress != nil) {
+		c.emit(ev)
+	}
 }
 
 // runPlan is the end of a plan's way.

@@ -131,7 +131,7 @@ func TestFloodIsCutAtTheCaps(t *testing.T) {
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 32<<20 {
 		t.Errorf("%d MiB were allocated for 256 MiB of output", grown>>20)
 	}
-	if rec := b.last(t); !rec.TruncatedStdout || rec.StdoutBytes != 1<<20 {
+	if rec := b.last(t); !rec.TruncatedStdout || len(rec.Stdout) != 1<<20 {
 		t.Errorf("record = %+v", rec)
 	}
 }
@@ -227,7 +227,7 @@ func TestHungPlanIsEnded(t *testing.T) {
 
 func BenchmarkRouterNoop(b *testing.B) {
 	bed := newBed(b, &fake{}, func(s *setup) {
-		s.Finished, s.Started = nil, nil
+		s.Finished, s.Admit = nil, nil
 		s.settings.RateRequests, s.settings.RatePer = 1e9, time.Second
 	})
 	for name, args := range map[string]string{

@@ -2,15 +2,18 @@ package call
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // ToolState is how a tool is doing at this moment. The zero ToolState with a closed breaker is that of a
 // tool that was never called.
 type ToolState struct {
 	Breaker    BreakerState
+	Forced     bool          // opened by hand: it stays open until it is closed by hand
 	Failures   int           // consecutive; while the breaker is not closed, those that opened it
 	RetryAfter time.Duration // until an open breaker lets a trial through; zero when it is not open
 
@@ -18,6 +21,8 @@ type ToolState struct {
 	SlotsInUse int           // calls that hold one
 	Queued     int           // calls that wait for one
 	AverageRun time.Duration // moving average; zero: there was none
+
+	Calls, Errors uint64 // since the host started: calls of the tool, and those of them that ended with an error
 }
 
 // State tells how a tool is doing; it may be any name.
@@ -32,7 +37,21 @@ func (r *Router) State(tool string) ToolState {
 	s := st.circuit.state()
 	s.Slots, s.SlotsInUse = st.slots.size, int(st.slots.busy.Load())
 	s.Queued, s.AverageRun = int(st.slots.waiting.Load()), time.Duration(st.slots.average.Load())
+	s.Calls, s.Errors = st.counts.calls.Load(), st.counts.errors.Load()
 	return s
+}
+
+// SetBreaker opens the breaker of a tool by hand, until it is closed by hand; or closes it, whoever opened it,
+// and forgets the failures.
+func (r *Router) SetBreaker(name string, open bool) error {
+	e, ok := r.cfg.Catalog().Lookup(name)
+	if !ok {
+		return tool.Errorf(tool.KindToolNotFound, "there is no tool %q", clip(name, tool.MaxNameLength)).
+			Suggest("list the tools to see what this host offers; names are exact")
+	}
+	st := r.tools.byHand(e, open)
+	st.circuit.news.flush()
+	return nil
 }
 
 // toolState is what is remembered of a tool from call to call, and over restarts of its plugin. It is
@@ -43,7 +62,11 @@ type toolState struct {
 	settings catalog.Settings // given, with the floors of inForce
 	slots    *slots
 	circuit  *circuit
+	counts   *counts
 }
+
+// counts are a tool's calls since the host started.
+type counts struct{ calls, errors atomic.Uint64 }
 
 // tools holds the state of each tool that the catalog ever had when it was called.
 type tools struct {
@@ -85,11 +108,24 @@ func (t *tools) renew(e *catalog.Entry) *toolState {
 	st := &toolState{given: e.Settings, settings: inForce(e.Settings)}
 	if old == nil {
 		st.slots = newSlots(st.settings.Concurrency)
-		st.circuit = newCircuit(st.settings, &news{tool: e.Spec.Name, tell: t.changed})
+		st.circuit = newCircuit(st.settings.Breaker, &news{tool: e.Spec.Name, tell: t.changed})
+		st.counts = new(counts)
 	} else {
 		st.slots = old.slots.renewed(st.settings)
-		st.circuit = old.circuit.renewed(st.settings)
+		st.circuit = old.circuit.renewed(st.settings.Breaker)
+		st.counts = old.counts
 	}
 	t.byName[e.Spec.Name] = st
 	return st
+}
+
+// byHand puts the operator's wish for a breaker into force.
+func (t *tools) byHand(e *catalog.Entry, open bool) *toolState {
+	t.of(e)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	st := *t.byName[e.Spec.Name]
+	st.circuit = st.circuit.byHand(open)
+	t.byName[e.Spec.Name] = &st
+	return &st
 }

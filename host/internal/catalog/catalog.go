@@ -24,14 +24,24 @@ var ErrNotRunning = errors.New("the plugin is not running")
 
 // Settings are the numbers in force for one tool: the configuration's, else the tool's own, else the host's.
 type Settings struct {
-	Enabled          bool
-	Concurrency      int           // calls at a time
-	DefaultTimeout   time.Duration // when the caller asks for none
-	MaxTimeout       time.Duration // the most that a caller may ask for
-	BreakerThreshold int           // consecutive failures
-	BreakerRecovery  time.Duration
-	RateRequests     int // per RatePer, client and tool
-	RatePer          time.Duration
+	Enabled        bool
+	Concurrency    int           // calls at a time
+	QueueLength    int           // calls that may wait for a slot
+	DefaultTimeout time.Duration // when the caller asks for none
+	MaxTimeout     time.Duration // the most that a caller may ask for
+	Breaker        Breaker
+	RateRequests   int // per RatePer, client and tool
+	RatePer        time.Duration
+}
+
+// Breaker are the numbers of a tool's circuit breaker.
+type Breaker struct {
+	Threshold   int           // consecutive failures that open it
+	Recovery    time.Duration // how long it rests after that
+	Trials      int           // that must succeed in a row to close it
+	Multiplier  float64       // by which the rest grows after each failed trial
+	MaxRecovery time.Duration // what the rest grows to at most
+	Jitter      float64       // part of each rest that is random, 0..0.5
 }
 
 // Entry is one tool that can be called. It is not changed after New.

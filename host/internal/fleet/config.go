@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path"
 	"path/filepath"
 	"time"
 
@@ -21,9 +20,9 @@ type Config struct {
 	Policy   func(plugin string) tool.Policy
 	Settings func(tool.Spec) catalog.Settings
 
-	// Include and Exclude choose among the tools, by name or by a pattern of package path. A tool is offered
-	// when Include is empty or names it, and Exclude does not.
-	Include, Exclude []string
+	// Wanted chooses among the tools by name; nil: all are offered. What it and the other two say may change:
+	// Resettle and Reconfigure ask again.
+	Wanted func(tool string) bool
 
 	RuntimeDir string   // absolute; for sockets, made if need be; empty: a temporary one, removed at the end
 	Env        []string // environment of the plugins; nil: the system's PATH and a UTF-8 locale
@@ -51,6 +50,9 @@ type Config struct {
 	// Changed is called after the catalog has become another, outside of any lock and never twice at a time;
 	// changes in quick succession may share a call. It must return before Run can. Nil: nobody.
 	Changed func()
+
+	// StateChanged is told each change of a plugin's state, by the plugin's own goroutine; nil: nobody.
+	StateChanged func(Status)
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -79,6 +81,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Changed == nil {
 		c.Changed = func() {}
 	}
+	if c.Wanted == nil {
+		c.Wanted = func(string) bool { return true }
+	}
 	return c, nil
 }
 
@@ -92,13 +97,6 @@ func (c Config) validate() error {
 		return fmt.Errorf("runtime directory %q is not an absolute path", c.RuntimeDir)
 	case c.RestartBudget < 0:
 		return fmt.Errorf("restart budget %d is negative", c.RestartBudget)
-	}
-	for _, list := range [][]string{c.Include, c.Exclude} {
-		for _, pattern := range list {
-			if _, err := path.Match(pattern, ""); err != nil {
-				return fmt.Errorf("pattern %q of tool names: %w", pattern, err)
-			}
-		}
 	}
 	return nil
 }

@@ -46,7 +46,6 @@ type Fleet struct {
 	start   starter                // a field for tests
 	scan    func() discover.Result // likewise
 	random  func() float64         // likewise
-	observe func(Status)           // likewise: told of each change of state; may be nil
 
 	mu      sync.Mutex // guards what follows
 	members []*member  // by path

@@ -39,7 +39,7 @@ func runReal(t *testing.T, cfg Config) (*Fleet, <-chan Status) {
 		t.Fatalf("New() = %v", err)
 	}
 	states := make(chan Status, 1000) // more than any test makes; nobody has to read them
-	f.observe = func(s Status) { states <- s }
+	f.cfg.StateChanged = func(s Status) { states <- s }
 	ctx, cancel := context.WithCancel(context.Background())
 	left := make(chan error)
 	go func() { left <- f.Run(ctx) }()

@@ -21,6 +21,7 @@ type member struct {
 	pace      pace
 	tried     func()        // tells the fleet, once
 	turn      chan struct{} // held while configuring: the last policy to arrive must be the newest
+	settling  sync.Mutex    // held while entries are made: the last ones to be set must be the newest
 
 	mu       sync.Mutex // guards what follows
 	state    State
@@ -30,7 +31,8 @@ type member struct {
 	restarts int
 	name     string // its own, else the file's
 	version  string
-	entries  []*catalog.Entry // of the last good start
+	manifest tool.Manifest    // of the last good start
+	entries  []*catalog.Entry // made of it, with the settings in force
 	current  *generation      // nil: none
 	pid      int              // of the process, also of one that is ending; 0: none
 }
@@ -72,8 +74,8 @@ func (m *member) live(ctx context.Context) error {
 	}
 	m.serve(g, o)
 	ready := time.Now()
-	if m.fleet.policy.Load() != policy { // Reconfigure came too early to find us
-		err = m.configure(ctx, g, o.manifest.Name)
+	if m.fleet.policy.Load() != policy { // Reconfigure or Resettle came too early to find us
+		err = m.catchUp(ctx, g, o.manifest.Name)
 	}
 	m.tried()
 	if err == nil {
@@ -82,6 +84,18 @@ func (m *member) live(ctx context.Context) error {
 	m.pace.ran(time.Since(ready))
 	m.retire(ctx, g)
 	return err
+}
+
+// catchUp does what Reconfigure would have done.
+func (m *member) catchUp(ctx context.Context, g *generation, name string) error {
+	changed, err := m.resettle()
+	if err != nil {
+		return err
+	}
+	if changed {
+		m.fleet.publish()
+	}
+	return m.configure(ctx, g, name)
 }
 
 // rest is the time between two lives. It returns false when there will be no other.
@@ -162,14 +176,16 @@ func (m *member) configure(ctx context.Context, h tool.Handler, name string) err
 
 // serve lets calls reach a process.
 func (m *member) serve(g *generation, o offer) {
+	m.settling.Lock()
 	m.mu.Lock()
 	m.current, m.pid = g, g.pid
-	m.name, m.version = o.manifest.Name, o.manifest.Version
+	m.name, m.version, m.manifest = o.manifest.Name, o.manifest.Version, o.manifest
 	changed := m.entries == nil || !same(m.entries, o.entries)
 	if changed {
 		m.entries = o.entries
 	}
 	m.mu.Unlock()
+	m.settling.Unlock()
 	if changed {
 		m.fleet.publish()
 	}

@@ -74,7 +74,9 @@ func newWorld(t *testing.T, cfg Config, files ...string) *world {
 	if cfg.Policy == nil {
 		cfg.Policy = func(string) tool.Policy { return tool.Policy{} }
 	}
-	cfg.Settings = func(tool.Spec) catalog.Settings { return catalog.Settings{MaxTimeout: time.Hour} }
+	if cfg.Settings == nil {
+		cfg.Settings = func(tool.Spec) catalog.Settings { return catalog.Settings{MaxTimeout: time.Hour} }
+	}
 	f, err := New(cfg)
 	if err != nil {
 		t.Fatalf("New() = %v", err)
@@ -90,7 +92,7 @@ func newWorld(t *testing.T, cfg Config, files ...string) *world {
 		return res
 	}
 	f.start = w.start
-	f.observe = w.record
+	f.cfg.StateChanged = w.record
 	f.random = func() float64 { return 1 }
 	return w
 }
@@ -362,7 +364,7 @@ func TestAPolicyReachesAPluginThatIsJustStarting(t *testing.T) {
 	})
 }
 
-func TestReconfigureTellsWhoRefused(t *testing.T) {
+func TestWhoRefusesThePolicyIsToldAndEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Config{}, "fake")
 		calls := 0
@@ -379,7 +381,8 @@ func TestReconfigureTellsWhoRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "plugin fake: no such port") {
 			t.Errorf("Reconfigure() = %v, want the refusal with the plugin's name", err)
 		}
-		w.wantState(Ready)
+		synctest.Wait()
+		w.wantState(Backoff)
 	})
 }
 
@@ -387,7 +390,8 @@ func TestClashesAndChoices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		changed := 0
 		w := newWorld(t, Config{
-			Include: []string{"*Tool"}, Exclude: []string{"Secret*"}, Changed: func() { changed++ },
+			Wanted:  func(name string) bool { return strings.HasSuffix(name, "Tool") && name != "SecretTool" },
+			Changed: func() { changed++ },
 		}, "a", "b")
 		w.birth = func(_ int, c discover.Candidate) (*fakeProcess, tool.Handler, error) {
 			m := hosttest.OneTool("twin", "FakeTool")
@@ -435,7 +439,6 @@ func TestNewRefusesConfigurations(t *testing.T) {
 		"no directory":         func(c *Config) { c.Dirs = nil },
 		"no policy":            func(c *Config) { c.Policy = nil },
 		"no settings":          func(c *Config) { c.Settings = nil },
-		"a bad pattern":        func(c *Config) { c.Include = []string{"["} },
 		"a negative duration":  func(c *Config) { c.Drain = -1 },
 		"a negative budget":    func(c *Config) { c.RestartBudget = -1 },
 		"a relative directory": func(c *Config) { c.RuntimeDir = "run" },

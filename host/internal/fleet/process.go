@@ -43,6 +43,7 @@ func (f *Fleet) startProcess(ctx context.Context, c discover.Candidate) (*proces
 // an old one may still be draining.
 type generation struct {
 	*process
+	evicted chan error // holds at most one: why the process must end; closed by nobody
 
 	mu      sync.Mutex // guards what follows
 	calls   int
@@ -50,7 +51,17 @@ type generation struct {
 	idle    chan struct{} // closed by the last call to leave after it was retired
 }
 
-func newGeneration(p *process) *generation { return &generation{process: p, idle: make(chan struct{})} }
+func newGeneration(p *process) *generation {
+	return &generation{process: p, idle: make(chan struct{}), evicted: make(chan error, 1)}
+}
+
+// evict asks for the end of the process.
+func (g *generation) evict(why error) {
+	select {
+	case g.evicted <- why:
+	default: // somebody has asked already
+	}
+}
 
 // enter counts a call in. It must not be called after retire.
 func (g *generation) enter() {

@@ -1,13 +1,9 @@
 package fleet
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"path"
 	"reflect"
 	"slices"
-	"sync"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 )
@@ -60,42 +56,6 @@ func same(a, b []*catalog.Entry) bool {
 // chosen leaves out what the configuration does not want.
 func (f *Fleet) chosen(entries []*catalog.Entry) []*catalog.Entry {
 	return slices.DeleteFunc(entries, func(e *catalog.Entry) bool {
-		included := len(f.cfg.Include) == 0 || matches(f.cfg.Include, e.Spec.Name)
-		return !included || matches(f.cfg.Exclude, e.Spec.Name)
+		return !f.cfg.Wanted(e.Spec.Name)
 	})
-}
-
-func matches(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		ok, _ := path.Match(p, name) // New has tried the pattern
-		return ok
-	})
-}
-
-// Reconfigure hands the policy in force to every plugin that has a process; the others get it when they
-// start. It tells which refused it.
-func (f *Fleet) Reconfigure(ctx context.Context) error {
-	f.policy.Add(1) // before looking for processes: one that becomes ready now looks at the count afterwards
-	members := f.all()
-	errs := make([]error, len(members))
-	var wg sync.WaitGroup
-	for i, m := range members {
-		wg.Go(func() { errs[i] = m.reconfigure(ctx) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (m *member) reconfigure(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, m.fleet.cfg.StartTimeout)
-	defer cancel()
-	g, err := m.enter()
-	if err != nil {
-		return nil // it has no process, and gets the policy when it starts
-	}
-	defer g.leave()
-	m.mu.Lock()
-	name := m.name
-	m.mu.Unlock()
-	return m.configure(ctx, g, name)
 }

@@ -125,8 +125,8 @@ func (m *member) tell() {
 	default:
 		log.Warn("plugin is "+string(s.State), "error", s.Error, "fix", s.Fix, "restarts", s.Restarts)
 	}
-	if m.fleet.observe != nil {
-		m.fleet.observe(s)
+	if m.fleet.cfg.StateChanged != nil {
+		m.fleet.cfg.StateChanged(s)
 	}
 }
 

@@ -19,6 +19,8 @@ func (m *member) watch(ctx context.Context, g *generation) error {
 			return nil
 		case <-g.done:
 			return fmt.Errorf("the process ended: %w", g.Err())
+		case err := <-g.evicted:
+			return err
 		case <-probe.C:
 		}
 		err := m.probe(ctx, g)

@@ -20,8 +20,8 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -133,14 +133,16 @@ func (d *Door) observeUnknownTool(ctx context.Context, _ any, _ mcp.MCPMethod, m
 	if !ok || !errors.Is(err, server.ErrToolNotFound) {
 		return
 	}
-	_, _ = d.cfg.Caller.Call(ctx, request(ctx, *req), nil) // refused: the client has its answer already
+	ctx, r := request(ctx, *req)
+	_, _ = d.cfg.Caller.Call(ctx, r, nil) // refused: the client has its answer already
 }
 
 func (d *Door) call(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	if args := bytes.TrimSpace(req.Params.RawArguments); len(args) > 0 && args[0] != '{' && !bytes.Equal(args, null) {
 		return nil, errArguments
 	}
-	res, err := d.cfg.Caller.Call(ctx, request(ctx, req), nil)
+	ctx, r := request(ctx, req)
+	res, err := d.cfg.Caller.Call(ctx, r, nil)
 	report, encodeErr := json.Marshal(tool.NewReport(res, err))
 	if encodeErr != nil {
 		return nil, fmt.Errorf("write the result: %w", encodeErr)
@@ -157,14 +159,20 @@ var (
 	errArguments = errors.New("params.arguments must be a JSON object") // a break of the protocol, not of a tool's schema
 )
 
-func request(ctx context.Context, req mcp.CallToolRequest) tool.Request {
-	client := auth.Client(ctx)
-	if client == "" {
-		client = "stdio"
+// request is what the router is asked, with where it comes from. Who started the process is the client of
+// stdio.
+func request(ctx context.Context, req mcp.CallToolRequest) (context.Context, tool.Request) {
+	from := origin.From(ctx)
+	if from.Door = origin.MCP; from.Client == "" {
+		from.Client, from.Door = "stdio", origin.Stdio
+	}
+	if from.Trace == (origin.Trace{}) && req.Params.Meta != nil {
+		header, _ := req.Params.Meta.AdditionalFields["traceparent"].(string)
+		from.Trace = origin.ParseTraceparent(header)
 	}
 	args := req.Params.RawArguments
 	if len(args) == 0 || bytes.Equal(bytes.TrimSpace(args), null) {
 		args = json.RawMessage("{}")
 	}
-	return tool.Request{Tool: req.Params.Name, Client: client, Arguments: args}
+	return origin.With(ctx, from), tool.Request{Tool: req.Params.Name, Client: from.Client, Arguments: args}
 }

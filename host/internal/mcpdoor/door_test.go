@@ -20,8 +20,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -131,7 +131,7 @@ func (b *bed) overHTTP(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession
 	t.Helper()
 	endpoint := b.HTTP()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		endpoint.ServeHTTP(w, r.WithContext(auth.WithClient(r.Context(), "ci")))
+		endpoint.ServeHTTP(w, r.WithContext(origin.With(r.Context(), origin.Origin{Client: "ci", Door: origin.MCP})))
 	}))
 	session := connect(t, &sdk.StreamableClientTransport{Endpoint: srv.URL, HTTPClient: srv.Client(),
 		MaxRetries: -1}, opts)

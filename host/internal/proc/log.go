@@ -5,9 +5,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
 )
+
+// maxLines is how many lines of one plugin are logged in a second. What it says beyond is counted.
+const maxLines = 200
 
 // levelTrace is below slog's own levels, as hclog's trace is.
 const levelTrace = slog.LevelDebug - 4
@@ -16,7 +22,7 @@ const levelTrace = slog.LevelDebug - 4
 // stderr.
 func bridge(plugin string, to *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: lowest(to), Output: io.Discard})
-	l.RegisterSink(&sink{plugin: plugin, to: to})
+	l.RegisterSink(&sink{plugin: plugin, to: to, limit: rate.NewLimiter(maxLines, maxLines)})
 	return l
 }
 
@@ -45,10 +51,14 @@ func levelOf(l hclog.Level) slog.Level {
 	}
 }
 
-// sink takes records from hclog to slog.
+// sink takes records from hclog to slog, as many as a log can bear.
 type sink struct {
 	plugin string
 	to     *slog.Logger
+	limit  *rate.Limiter
+
+	mu   sync.Mutex
+	left int // lines that were left out and not yet told of
 }
 
 var _ hclog.SinkAdapter = (*sink)(nil)
@@ -61,6 +71,10 @@ func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
 	if !s.to.Enabled(ctx, levelOf(level)) {
 		return
 	}
+	if !s.limit.Allow() {
+		s.leaveOut()
+		return
+	}
 	source := "go-plugin"
 	if name == s.plugin {
 		source = "plugin"
@@ -68,6 +82,26 @@ func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
 	s.to.LogAttrs(ctx, levelOf(level), msg,
 		slog.String("plugin", s.plugin), slog.String("source", source),
 		slog.Attr{Key: "fields", Value: fields(args)})
+}
+
+// leaveOut counts a line. A second after the first of them, one line tells of all.
+func (s *sink) leaveOut() {
+	s.mu.Lock()
+	s.left++
+	first := s.left == 1
+	s.mu.Unlock()
+	if first {
+		time.AfterFunc(time.Second, s.tell)
+	}
+}
+
+func (s *sink) tell() {
+	s.mu.Lock()
+	n := s.left
+	s.left = 0
+	s.mu.Unlock()
+	s.to.Warn("the plugin logs too much, lines were left out", "plugin", s.plugin, "lines", n,
+		"allowed_per_second", maxLines)
 }
 
 func fields(args []any) slog.Value {

@@ -1,0 +1,68 @@
+package proc
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A plugin that prints in a loop must not fill the log, nor drown what others say.
+func TestAPluginThatFloodsTheLogIsCutShortAndToldOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := bridge("noisy", slog.New(slog.NewJSONHandler(&out, nil))).Named("noisy")
+		flood := func(n int) {
+			for range n {
+				l.Info("again")
+				l.Debug("nobody listens to this, and it counts for nothing")
+			}
+		}
+		flood(maxLines)
+		time.Sleep(time.Second) // the bubble's clock
+		synctest.Wait()
+		if n := strings.Count(out.String(), "\n"); n != maxLines {
+			t.Errorf("%d of %d lines were logged, want all", n, maxLines)
+		}
+		out.Reset()
+		flood(10 * maxLines)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(lines) != maxLines+1 {
+			t.Fatalf("%d lines were logged, want %d and a last word", len(lines), maxLines)
+		}
+		var last struct {
+			Level, Msg, Plugin string
+			Lines              int
+		}
+		if err := json.Unmarshal([]byte(lines[maxLines]), &last); err != nil {
+			t.Fatal(err)
+		}
+		if last.Level != "WARN" || last.Plugin != "noisy" || last.Lines != 9*maxLines {
+			t.Errorf("the last line = %+v, want a warning about %d lines of noisy", last, 9*maxLines)
+		}
+		out.Reset()
+		l.Info("calm")
+		if !strings.Contains(out.String(), `"msg":"calm","plugin":"noisy","source":"plugin"`) {
+			t.Errorf("log = %s, want the plugin heard again", out.String())
+		}
+	})
+}
+
+func TestTheLevelOfAPluginsLogCanChangeWhileItRuns(t *testing.T) {
+	var out bytes.Buffer
+	var level slog.LevelVar
+	l := bridge("nmap", slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: &level}))).Named("nmap")
+	l.Debug("one")
+	level.Set(slog.LevelDebug)
+	l.Debug("two")
+	level.Set(slog.LevelWarn)
+	l.Info("three")
+	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"msg":"two"`) {
+		t.Errorf("log = %s, want the second line only", got)
+	}
+}
