@@ -16,7 +16,7 @@ export CGO_ENABLED ?= 0
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: nmap, ping, a C compiler for the race detector; fetch the modules
+setup: ## Install what is missing: nmap, ping, a C compiler for the race detector; fetch promtool and the modules
 	@scripts/setup.sh
 
 build: ## Build bin/gatehouse and bin/plugins/*

@@ -124,8 +124,11 @@ func serve(t *testing.T, plugins string, settings ...string) *host {
 // follow reads the log to its end, and then the exit status.
 func (h *host) follow(stderr io.Reader, serving chan<- string) {
 	for sc := bufio.NewScanner(io.TeeReader(stderr, h.log)); sc.Scan(); {
-		var line struct{ Msg, Address string }
-		if json.Unmarshal(sc.Bytes(), &line) == nil && line.Msg == "serving" {
+		var line struct {
+			Message string `json:"@message"`
+			Address string `json:"address"`
+		}
+		if json.Unmarshal(sc.Bytes(), &line) == nil && line.Message == "serving" {
 			serving <- line.Address
 		}
 	}

@@ -28,8 +28,11 @@ func TestALostLogDoesNotEndTheHost(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var line struct{ Msg, Address string }
-	for sc := bufio.NewScanner(r); line.Msg != "serving" && sc.Scan(); {
+	var line struct {
+		Message string `json:"@message"`
+		Address string
+	}
+	for sc := bufio.NewScanner(r); line.Message != "serving" && sc.Scan(); {
 		if err := json.Unmarshal(sc.Bytes(), &line); err != nil {
 			t.Fatalf("%s: %v", sc.Bytes(), err)
 		}

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what is missing on a Debian-like machine, and nothing else: nmap, ping, and a C compiler, which Go's race detector
-# links with. Then fetches the Go modules.
+# Installs what is missing on a Debian-like machine, and nothing else: nmap, ping, and a C compiler, which Go's race
+# detector links with. Then fetches promtool, which the tests check metrics and alerts with, and the Go modules.
 set -eu
+cd "$(dirname "$0")/.."
 
 if ! command -v go >/dev/null 2>&1; then
     echo "setup: Go is missing; install Go 1.26 or newer (https://go.dev/dl) and put it on PATH" >&2
@@ -25,6 +26,27 @@ if [ -n "$packages" ]; then
     $as_root apt-get update -qq
     # shellcheck disable=SC2086 # a list of words
     $as_root apt-get install -y -qq --no-install-recommends $packages
+fi
+
+# promtool comes out of Debian's package without installing it: the package would start a Prometheus on this machine.
+if ! command -v promtool >/dev/null 2>&1 && [ ! -x .cache/tools/promtool ]; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "setup: promtool is missing; please install Prometheus, or put promtool into .cache/tools" >&2
+        exit 1
+    fi
+    echo "setup: fetching promtool"
+    dir=$(mktemp -d)
+    trap 'rm -rf "$dir"' EXIT
+    fetch="apt-get download -qq -o APT::Sandbox::User=root prometheus"
+    if ! (cd "$dir" && $fetch 2>/dev/null); then # the lists of packages are missing, or old
+        as_root=""
+        [ "$(id -u)" = 0 ] || as_root="sudo"
+        $as_root apt-get update -qq
+        (cd "$dir" && $fetch)
+    fi
+    dpkg-deb -x "$dir"/prometheus_*.deb "$dir"
+    mkdir -p .cache/tools
+    mv "$dir/usr/bin/promtool" .cache/tools/promtool
 fi
 
 go mod download

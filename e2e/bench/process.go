@@ -153,8 +153,11 @@ func servingAddress(log string) string {
 		return ""
 	}
 	for line := range bytes.Lines(raw) {
-		var entry struct{ Msg, Address string }
-		if json.Unmarshal(line, &entry) == nil && entry.Msg == "serving" {
+		var entry struct {
+			Message string `json:"@message"`
+			Address string
+		}
+		if json.Unmarshal(line, &entry) == nil && entry.Message == "serving" {
 			return entry.Address
 		}
 	}

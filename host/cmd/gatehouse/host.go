@@ -8,50 +8,91 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/switches"
 	"github.com/gatehouse-mcp/gatehouse/shared/scope"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // host is everything behind the doors, wired together.
 type host struct {
-	cfg     config.Config
-	log     *slog.Logger
-	fleet   *fleet.Fleet
-	router  *call.Router
-	metrics *metrics.Metrics
-	tokens  *auth.Tokens // nil: nobody needs one
+	reread   func() (config.Loaded, error) // the configuration, from where it came from
+	force    atomic.Pointer[force]
+	log      *slog.Logger
+	setLevel func(string) // of the log
+
+	fleet    *fleet.Fleet
+	router   *call.Router
+	metrics  *metrics.Metrics
+	hub      *events.Hub
+	switches *switches.Switches
+	tokens   *auth.Tokens
+	trail    *audit.Trail    // nil: none is kept
+	checker  *health.Checker // nil: until it serves
 
 	// changed is what a door wants to be told when the catalog changed.
 	changed atomic.Pointer[func()]
+
+	reloading sync.Mutex // one reload at a time
+	waiting   []string   // keys that wait for a restart; guarded by reloading
 }
 
-// load reads the configuration.
-func (a *app) load() (config.Config, error) {
-	cfg, err := config.Load(config.Source{File: a.configFile, Environ: a.environ, Flags: a.flags})
-	if err != nil {
-		return cfg, &exitError{code: exitUsage, err: err}
+// force is a configuration in force, with what is made of it once and asked for by every call.
+type force struct {
+	config.Loaded
+	scope  scope.Policy
+	lookup scope.Lookup
+}
+
+func newForce(l config.Loaded) *force {
+	return &force{
+		Loaded: l, scope: l.Config.ScopePolicy(),
+		lookup: scope.Static(l.Config.Hosts(), scope.DNS(net.DefaultResolver)),
 	}
-	if len(cfg.Plugins.Dirs) == 0 {
+}
+
+// config is the configuration in force.
+func (h *host) config() *config.Config { return &h.force.Load().Config }
+
+// read reads the configuration, and fills in what depends on this machine.
+func (a *app) read() (config.Loaded, error) {
+	l, err := config.Read(config.Source{File: a.configFile, Environ: a.environ, Flags: a.flags})
+	if err != nil {
+		return l, &exitError{code: exitUsage, err: err}
+	}
+	if len(l.Config.Plugins.Dirs) == 0 {
 		exe, err := os.Executable()
 		if err != nil {
-			return cfg, &exitError{code: exitFailure, err: fmt.Errorf("find the plugins: %w", err)}
+			return l, &exitError{code: exitFailure, err: fmt.Errorf("find the plugins: %w", err)}
 		}
-		cfg.Plugins.Dirs = []string{filepath.Join(filepath.Dir(exe), "plugins")}
+		l.Config.Plugins.Dirs = []string{filepath.Join(filepath.Dir(exe), "plugins")}
 	}
-	if cfg.Server.StateDir == "" {
-		cfg.Server.StateDir = a.defaultStateDir()
+	if l.Config.Server.StateDir == "" {
+		l.Config.Server.StateDir = a.defaultStateDir()
 	}
-	return cfg, nil
+	return l, nil
+}
+
+// load is read for who does not care where a value came from.
+func (a *app) load() (config.Config, error) {
+	l, err := a.read()
+	return l.Config, err
 }
 
 // defaultStateDir follows the XDG base directory specification; systemd's STATE_DIRECTORY comes first.
@@ -78,34 +119,18 @@ func (a *app) getenv(name string) string {
 	return ""
 }
 
-// newLogger logs to w, which is never the stream of a protocol.
-func newLogger(cfg config.Logging, w io.Writer) *slog.Logger {
-	levels := map[string]slog.Level{
-		"DEBUG": slog.LevelDebug, "INFO": slog.LevelInfo, "WARN": slog.LevelWarn, "WARNING": slog.LevelWarn,
-		"ERROR": slog.LevelError,
-	}
-	opts := &slog.HandlerOptions{Level: levels[strings.ToUpper(cfg.Level)]}
-	if cfg.Format == "simple" {
-		return slog.New(slog.NewTextHandler(w, opts))
-	}
-	return slog.New(slog.NewJSONHandler(w, opts))
-}
-
 // newHost wires everything behind the doors. Nothing is started yet.
-func newHost(cfg config.Config, log *slog.Logger) (*host, error) {
-	h := &host{cfg: cfg, log: log, metrics: metrics.New()}
+func (a *app) newHost(l config.Loaded, log *slog.Logger) (*host, error) {
+	h := &host{reread: a.read, log: log, setLevel: func(string) {}}
+	h.force.Store(newForce(l))
+	cfg := &l.Config
 	var err error
-	h.fleet, err = fleet.New(fleet.Config{
-		Dirs:         cfg.Plugins.Dirs,
-		Policy:       cfg.PluginPolicy,
-		Settings:     cfg.Settings,
-		Include:      cfg.Tool.Include,
-		Exclude:      cfg.Tool.Exclude,
-		StartTimeout: cfg.Plugins.StartTimeout.Duration(),
-		Logger:       log,
-		Changed:      h.catalogChanged,
-	})
-	if err != nil {
+	if h.switches, err = switches.Open(cfg.Server.StateDir); err != nil {
+		return nil, err
+	}
+	h.hub = events.New(events.Config{History: cfg.Events.History, MaxStreams: cfg.Events.MaxStreams})
+	h.metrics = metrics.New(metrics.Config{Version: version, Sources: h.sources()})
+	if h.fleet, err = h.newFleet(cfg); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
 	credentials, err := configuredTokens(cfg.Auth)
@@ -115,35 +140,101 @@ func newHost(cfg config.Config, log *slog.Logger) (*host, error) {
 	if h.tokens, err = auth.New(credentials); err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}
-	policy := cfg.ScopePolicy()
-	h.router, err = call.New(call.Config{
-		Catalog:        h.fleet.Catalog,
-		Authorize:      h.authorize,
-		Scope:          func() scope.Policy { return policy },
-		Lookup:         scope.Static(cfg.Hosts(), scope.DNS(net.DefaultResolver)),
-		MaxClients:     cfg.RateLimit.MaxClients,
-		MaxTimeout:     config.MaxTimeout,
-		MaxStdout:      cfg.Limits.MaxStdoutBytes,
-		MaxStderr:      cfg.Limits.MaxStderrBytes,
-		Started:        h.metrics.Started,
-		Finished:       h.finished,
-		BreakerChanged: h.breakerChanged,
-	})
-	if err != nil {
+	if h.router, err = h.newRouter(cfg); err != nil {
 		return nil, fmt.Errorf("router: %w", err)
 	}
 	return h, nil
 }
 
-// authorize asks the credentials of the moment: a generated one comes after the router was made.
-func (h *host) authorize(ctx context.Context, client, tool string) error {
-	return h.tokens.Authorize(ctx, client, tool)
+func (h *host) newFleet(cfg *config.Config) (*fleet.Fleet, error) {
+	return fleet.New(fleet.Config{
+		Dirs:         cfg.Plugins.Dirs,
+		Policy:       func(plugin string) tool.Policy { return h.config().PluginPolicy(plugin) },
+		Settings:     h.settings,
+		Wanted:       func(name string) bool { return h.config().Wanted(name) },
+		StartTimeout: cfg.Plugins.StartTimeout.Duration(),
+		Logger:       h.log,
+		Changed:      h.catalogChanged,
+		StateChanged: h.pluginChanged,
+	})
+}
+
+// settings are the numbers in force of a tool. What an operator switched holds over the configuration.
+func (h *host) settings(spec tool.Spec) catalog.Settings {
+	s := h.config().Settings(spec)
+	if on, said := h.switches.Get(spec.Name); said {
+		s.Enabled = on
+	}
+	return s
+}
+
+func (h *host) newRouter(cfg *config.Config) (*call.Router, error) {
+	return call.New(call.Config{
+		Catalog:        h.fleet.Catalog,
+		Authorize:      h.tokens.Authorize,
+		Scope:          func() scope.Policy { return h.force.Load().scope },
+		Lookup:         h.lookup,
+		Limits:         limits(cfg),
+		MaxTimeout:     config.MaxTimeout,
+		Received:       h.received,
+		Admit:          h.admit,
+		Executing:      h.executing,
+		Progress:       h.progress,
+		Finished:       h.finished,
+		BreakerChanged: h.breakerChanged,
+	})
+}
+
+func limits(cfg *config.Config) call.Limits {
+	return call.Limits{
+		MaxClients: cfg.RateLimit.MaxClients,
+		MaxStdout:  cfg.Limits.MaxStdoutBytes, MaxStderr: cfg.Limits.MaxStderrBytes,
+	}
+}
+
+// lookup resolves names by the table of the configuration in force, then by DNS.
+func (h *host) lookup(ctx context.Context, name string) ([]netip.Addr, error) {
+	return h.force.Load().lookup(ctx, name)
+}
+
+// openTrail opens the audit trail that the configuration wants.
+func (h *host) openTrail() error {
+	cfg := h.config().Audit
+	if !cfg.Enabled {
+		return nil
+	}
+	var err error
+	h.trail, err = audit.New(audit.Config{
+		Dir: h.config().AuditDir(), MaxFileSize: cfg.MaxFileSize, MaxFiles: cfg.MaxFiles, Sync: audit.Sync(cfg.Sync),
+		Changed: h.trailChanged,
+	})
+	if err != nil {
+		return fmt.Errorf("%w; mend it, choose another place with audit.dir, or do without: audit.enabled", err)
+	}
+	return nil
+}
+
+func (h *host) trailChanged(err error) {
+	if err != nil {
+		h.log.Error("the audit trail cannot be written", "error", err, "calls", h.config().Audit.OnFailure)
+	} else {
+		h.log.Info("the audit trail can be written again")
+	}
+	h.kick()
+}
+
+// closeTrail ends the trail, when there is one.
+func (h *host) closeTrail() error {
+	if h.trail == nil {
+		return nil
+	}
+	return h.trail.Close()
 }
 
 func configuredTokens(cfg config.Auth) ([]auth.Token, error) {
 	var list []auth.Token
 	for _, t := range cfg.Tokens {
-		sum, err := auth.ParseHash(t.SHA256)
+		sum, err := auth.ParseHash(string(t.SHA256))
 		if err != nil {
 			return nil, fmt.Errorf("token %s: %w", t.Name, err)
 		}
@@ -156,15 +247,33 @@ func configuredTokens(cfg config.Auth) ([]auth.Token, error) {
 	return list, nil
 }
 
-// catalogChanged tells the door, when there is one. A breaker is shown from the moment on that there is a
-// tool for it.
+// catalogChanged tells who shows the catalog. A breaker is shown from the moment on that there is a tool for
+// it.
 func (h *host) catalogChanged() {
-	for _, name := range h.fleet.Catalog().Names() {
+	names := h.fleet.Catalog().Names()
+	h.metrics.Tools(names)
+	for _, name := range names {
 		h.metrics.Breaker(name, gauge[h.router.State(name).Breaker])
 	}
+	enabled := make([]string, 0, len(names))
+	for _, e := range h.fleet.Catalog().Entries() {
+		if e.Settings.Enabled {
+			enabled = append(enabled, e.Spec.Name)
+		}
+	}
+	h.hub.Publish("catalog", map[string]any{"tools": names, "enabled": enabled})
+	h.kick()
 	if tell := h.changed.Load(); tell != nil {
 		(*tell)()
 	}
+}
+
+// pluginChanged tells of a plugin's new state; fleet has logged it.
+func (h *host) pluginChanged(s fleet.Status) {
+	h.hub.Publish("plugin", map[string]any{
+		"name": s.Name, "version": s.Version, "state": string(s.State), "restarts": s.Restarts, "error": s.Error,
+	})
+	h.kick()
 }
 
 // readyPatience is how long a door waits for the plugins before it opens: one that hangs in its start must
@@ -216,48 +325,14 @@ func (h *host) await(patience time.Duration, changed <-chan struct{}, enough fun
 // everything is for doors that want all plugins.
 func everything() bool { return false }
 
-// finished is told of every call: it counts and logs it.
-func (h *host) finished(r call.Record) {
-	name := r.Tool
-	if name == "" {
-		name = metrics.Unknown
-	}
-	if !r.Plan {
-		h.metrics.Finished(name, r.Kind, r.Elapsed, r.Ran)
-	}
-	level, message := slog.LevelInfo, "call"
-	if r.Plan {
-		message = "plan"
-	}
-	if r.Panic != "" {
-		level = slog.LevelError
-	}
-	h.log.LogAttrs(context.Background(), level, message, attributes(r)...)
-}
-
-func attributes(r call.Record) []slog.Attr {
-	attrs := []slog.Attr{
-		slog.String("execution_id", r.ExecutionID), slog.String("correlation_id", r.CorrelationID),
-		slog.String("client", r.Client), slog.String("tool", r.Asked), slog.String("target", r.Target),
-		slog.Float64("seconds", r.Elapsed.Seconds()), slog.Int("returncode", r.ReturnCode),
-	}
-	for _, t := range r.Targets {
-		attrs = append(attrs, slog.String("pinned_"+t.Argument, t.Prefix.String()))
-	}
-	if r.Err != nil {
-		attrs = append(attrs, slog.String("error_type", string(r.Kind)), slog.String("error", r.Err.Message))
-	}
-	if r.Panic != "" {
-		attrs = append(attrs, slog.String("panic", r.Panic))
-	}
-	return attrs
-}
-
 var gauge = map[call.BreakerState]int{call.Closed: 0, call.Open: 1, call.HalfOpen: 2}
 
 func (h *host) breakerChanged(name string, state call.BreakerState) {
+	forced := h.router.State(name).Forced
 	h.metrics.Breaker(name, gauge[state])
-	h.log.Warn("circuit breaker changed", "tool", name, "state", string(state))
+	h.hub.Publish("breaker", map[string]any{"tool": name, "state": string(state), "forced": forced})
+	h.log.Warn("circuit breaker changed", "tool", name, "state", string(state), "by_hand", forced)
+	h.kick()
 }
 
 // writeJSON prints a value for programs.

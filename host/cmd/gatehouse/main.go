@@ -40,10 +40,18 @@ func main() {
 	// service; a lost client is seen by the end of stdin. (Not signal.Ignore: plugins would inherit that.)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Environ(), in, out, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Environ(), in, out, os.Stderr, hangups)
 	stop()
 	restore()
 	os.Exit(code)
+}
+
+// hangups begins to take SIGHUP for a wish to read the configuration again. Until then it ends the program,
+// as it should a single call whose terminal is gone.
+func hangups() <-chan os.Signal {
+	c := make(chan os.Signal, 1) // closed by nobody
+	signal.Notify(c, syscall.SIGHUP)
+	return c
 }
 
 // app is what the commands share.
@@ -52,6 +60,7 @@ type app struct {
 	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
+	hangups func() <-chan os.Signal // each asks for the configuration to be read again
 
 	configFile string
 	flags      map[string]any // dotted key of the configuration -> value, of the flags that were given
@@ -73,8 +82,13 @@ func (e *exitError) Error() string {
 func (e *exitError) Unwrap() error { return e.err }
 
 // run is the whole program; everything that it touches of the process is an argument.
-func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, flags: make(map[string]any)}
+func run(
+	ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer,
+	hangups func() <-chan os.Signal,
+) int {
+	a := &app{
+		environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, hangups: hangups, flags: make(map[string]any),
+	}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -114,6 +128,7 @@ Without a command it serves: MCP on stdio, or what MCP_SERVER_TRANSPORT says.`,
 	a.flag(root, "log-level", "logging.level", "", "DEBUG, INFO, WARN or ERROR")
 	a.flag(root, "log-format", "logging.format", "", "structured (JSON) or simple")
 	root.AddCommand(a.serveCommand(), a.callCommand(), a.planCommand(), a.toolsCommand(), a.tokenCommand(),
+		a.breakerCommand(), a.configCommand(), a.auditCommand(), a.doctorCommand(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
 				_, err := fmt.Fprintln(a.stdout, "gatehouse", version)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -95,26 +95,44 @@ func jsonOrText(s string) any {
 	return s
 }
 
+// withTrail is withHost for what leaves a trace.
+func (a *app) withTrail(ctx context.Context, name string, f func(*host) error) error {
+	return a.withHost(ctx, name, func(h *host) error {
+		if err := h.openTrail(); err != nil {
+			return failure(err)
+		}
+		err := f(h)
+		if closed := h.closeTrail(); err == nil {
+			err = failure(closed)
+		}
+		return err
+	})
+}
+
 // withHost runs f against a host that is started for it and ended after it.
 // It waits for the tool of a name, or with an empty one for all.
 func (a *app) withHost(ctx context.Context, name string, f func(*host) error) error {
 	if _, said := a.flags["logging.format"]; !said {
 		a.flags["logging.format"] = "simple"
 	}
-	cfg, err := a.load()
+	l, err := a.read()
 	if err != nil {
 		return err
 	}
-	cfg.Metrics = config.Metrics{}
 	log := slog.New(slog.DiscardHandler) // a person asked for the answer, and for a log only by its level
 	if _, said := a.flags["logging.level"]; said || a.getenv("LOG_LEVEL")+a.getenv("MCP_LOGGING_LEVEL") != "" {
-		log = newLogger(cfg.Logging, a.stderr)
+		out, err := newLogs(l.Config.Logging, a.stderr)
+		if err != nil {
+			return &exitError{code: exitUsage, err: err}
+		}
+		defer out.Close()
+		log = out.Logger()
 	}
-	h, err := newHost(cfg, log)
+	h, err := a.newHost(l, log)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	stop := h.start(ctx, cfg.Plugins.StartTimeout.Duration()+time.Second, func() bool {
+	stop := h.start(ctx, l.Config.Plugins.StartTimeout.Duration()+time.Second, func() bool {
 		_, there := h.fleet.Catalog().Lookup(name)
 		return there
 	})
@@ -130,7 +148,8 @@ func (a *app) call(ctx context.Context, o oneShot, args []string) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	return a.withHost(ctx, req.Tool, func(h *host) error {
+	ctx = origin.With(ctx, origin.Origin{Client: req.Client, Door: origin.CLI})
+	return a.withTrail(ctx, req.Tool, func(h *host) error {
 		live := &live{stdout: a.stdout, stderr: a.stderr, progress: isTerminalWriter(a.stderr)}
 		emit := live.event
 		if o.json {
@@ -186,7 +205,7 @@ func (a *app) explain(h *host, err error) {
 	}
 	if e.Kind == tool.KindToolNotFound {
 		if len(h.fleet.Catalog().Names()) == 0 {
-			fmt.Fprintf(a.stderr, "  there are no plugins in %s\n", strings.Join(h.cfg.Plugins.Dirs, " or "))
+			fmt.Fprintf(a.stderr, "  there are no plugins in %s\n", strings.Join(h.config().Plugins.Dirs, " or "))
 		}
 		h.printProblems(a.stderr)
 	}
@@ -197,7 +216,8 @@ func (a *app) plan(ctx context.Context, o oneShot, args []string) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	return a.withHost(ctx, req.Tool, func(h *host) error {
+	ctx = origin.With(ctx, origin.Origin{Client: req.Client, Door: origin.CLI})
+	return a.withTrail(ctx, req.Tool, func(h *host) error {
 		p, err := h.router.Plan(ctx, req)
 		if err != nil {
 			a.explain(h, err)

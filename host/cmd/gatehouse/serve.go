@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/mcpdoor"
@@ -35,23 +35,66 @@ func (a *app) serveCommand() *cobra.Command {
 	return cmd
 }
 
+// serve runs the door that the configuration wants, and everything behind it.
+//
+//	logs, trail         the last to end: every word of the others is still heard
+//	  fleet             plugins end after the calls in flight
+//	    background      health, events, reload
+//	      door          closes first
 func (a *app) serve(ctx context.Context) error {
-	cfg, err := a.load()
+	l, err := a.read()
 	if err != nil {
 		return err
 	}
-	log := newLogger(cfg.Logging, a.stderr)
-	for _, name := range config.UnknownVariables(a.environ) {
-		log.Warn("a variable of the environment looks like a setting and is none", "name", name)
-	}
-	h, err := newHost(cfg, log)
+	out, err := newLogs(l.Config.Logging, a.stderr)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	if cfg.Server.Transport == "http" {
-		return a.serveHTTP(ctx, h)
+	defer out.Close()
+	log := out.Logger()
+	for _, name := range config.UnknownVariables(a.environ) {
+		log.Warn("a variable of the environment looks like a setting and is none", "name", name)
 	}
-	return a.serveStdio(ctx, h)
+	h, err := a.newHost(l, log)
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	h.setLevel = func(name string) { out.SetLevel(level(name)) }
+	h.warn(l)
+	if err := h.openTrail(); err != nil {
+		return failure(err)
+	}
+	if h.checker, err = h.newChecker(&l.Config); err != nil {
+		return failure(err)
+	}
+	h.begun()
+	err = a.serveDoor(ctx, h)
+	h.hub.Close()
+	h.write(audit.Entry{Event: audit.Stop, Facts: map[string]string{"pid": strconv.Itoa(os.Getpid())}})
+	return failure(errors.Join(err, h.closeTrail()))
+}
+
+// begun writes down which host begins, under which configuration.
+func (h *host) begun() {
+	h.write(audit.Entry{Event: audit.Start, Facts: map[string]string{
+		"version": version, "pid": strconv.Itoa(os.Getpid()), "transport": h.config().Server.Transport,
+		"config_file": h.force.Load().File, "config_sha256": configHash(h.config()),
+	}})
+}
+
+func (a *app) serveDoor(ctx context.Context, h *host) error {
+	tokens, err := h.credentials(*h.config())
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
+	}
+	if err := h.tokens.Replace(tokens); err != nil {
+		return err
+	}
+	serve := a.serveStdio
+	if h.config().Server.Transport == "http" {
+		serve = a.serveHTTP
+	}
+	return serve(ctx, h)
 }
 
 func (h *host) mcpDoor() (*mcpdoor.Door, error) {
@@ -72,31 +115,45 @@ func (a *app) serveStdio(ctx context.Context, h *host) error {
 		fmt.Fprintln(a.stderr, "gatehouse: speaking MCP on stdin and stdout, for an assistant to start. "+
 			"For HTTP: gatehouse serve --transport http. For people: gatehouse help")
 	}
+	return a.behind(ctx, h, func(ctx context.Context) error {
+		door, err := h.mcpDoor()
+		if err != nil {
+			return err
+		}
+		door.Refresh() // what changed between the two
+		return door.ServeStdio(ctx, a.stdin, a.stdout)
+	})
+}
+
+// behind runs a door with everything that is behind it.
+func (a *app) behind(ctx context.Context, h *host, door func(context.Context) error) error {
+	metricsPort, err := h.listenMetrics(ctx)
+	if err != nil {
+		return err
+	}
 	stop := h.start(ctx, readyPatience, everything)
 	h.warnOfUnknownTools()
-	door, err := h.mcpDoor()
-	if err == nil {
-		door.Refresh() // what changed between the two
-		err = door.ServeStdio(ctx, a.stdin, a.stdout)
-	}
-	return failure(errors.Join(err, stop()))
+	end := h.background(ctx, a.hangups(), metricsPort)
+	err = door(ctx)
+	return errors.Join(err, end(), stop())
 }
 
 // serveHTTP ends when a signal comes.
 func (a *app) serveHTTP(ctx context.Context, h *host) error {
-	if err := h.credentials(); err != nil {
-		return &exitError{code: exitUsage, err: err}
-	}
-	addr := net.JoinHostPort(h.cfg.Server.Host, strconv.Itoa(h.cfg.Server.Port))
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	l, err := listen(ctx, h.config().Server.Host, h.config().Server.Port, "--port")
 	if err != nil {
-		return failure(fmt.Errorf("listen: %w; choose another with --port", err))
+		return err
 	}
 	defer l.Close()
-	stop := h.start(ctx, readyPatience, everything)
-	h.warnOfUnknownTools()
-	err = h.serveOn(ctx, l)
-	return failure(errors.Join(err, stop()))
+	return a.behind(ctx, h, func(ctx context.Context) error { return h.serveOn(ctx, l) })
+}
+
+func listen(ctx context.Context, host string, port int, setting string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w; choose another with %s", err, setting)
+	}
+	return l, nil
 }
 
 func (h *host) serveOn(ctx context.Context, l net.Listener) error {
@@ -113,62 +170,45 @@ func (h *host) serveOn(ctx context.Context, l net.Listener) error {
 		}
 	}()
 	cfg := h.httpConfig(endpoint)
-	cfg.Closing = func() { endpoint.CloseSessions(context.WithoutCancel(ctx)) }
+	cfg.Closing = func() {
+		endpoint.CloseSessions(context.WithoutCancel(ctx))
+		h.hub.Close()
+	}
 	door, err := httpdoor.New(cfg)
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
 	mcp.Refresh()
-	h.log.Info("serving", "address", "http://"+l.Addr().String(), "auth", h.cfg.Auth.Mode, "version", version)
-	return door.Serve(ctx, l, h.cfg.Server.MaxConnections, h.cfg.Server.ShutdownGracePeriod.Duration())
+	server := h.config().Server
+	h.log.Info("serving", "address", "http://"+l.Addr().String(), "auth", h.config().Auth.Mode, "version", version)
+	return door.Serve(ctx, l, server.MaxConnections, server.ShutdownGracePeriod.Duration())
 }
 
 func (h *host) httpConfig(mcp http.Handler) httpdoor.Config {
 	cfg := httpdoor.Config{
-		Version: version, Transport: "http", Caller: h.router, Catalog: h.fleet.Catalog, State: h.toolState,
-		Health: h.health, Ready: h.ready, Logger: h.log, MCP: mcp, Request: h.metrics.Request,
-		Hosts: httpdoor.HostsOf(h.cfg.Server.Host),
-		Limits: httpdoor.Limits{
-			MaxStdoutBytes: h.cfg.Limits.MaxStdoutBytes, MaxStderrBytes: h.cfg.Limits.MaxStderrBytes,
-			MaxMemoryMB: h.cfg.Limits.MaxMemoryMB, MaxOpenFiles: h.cfg.Limits.MaxFileDescriptors,
-			MaxArgsLength: h.cfg.Security.MaxArgsLength, MaxNetworkSize: h.cfg.Security.MaxNetworkSize,
-		},
+		Version: version, Transport: h.config().Server.Transport, Caller: h.router, Catalog: h.fleet.Catalog,
+		State: h.toolState, Health: h.health, Ready: h.ready, Logger: h.log, MCP: mcp, Request: h.metrics.Request,
+		Hosts: httpdoor.HostsOf(h.config().Server.Host), Limits: h.limits, Events: h.hub,
+		SetEnabled: h.setEnabled, SetBreaker: h.setBreaker, Configuration: h.configuration,
+		MetricsJSON: h.metrics.JSON(),
 	}
-	if h.cfg.Auth.Mode == config.AuthToken {
+	if h.config().Auth.Mode == config.AuthToken {
 		cfg.Tokens = h.tokens
 	}
-	if h.cfg.Metrics.Enabled {
+	if h.config().Metrics.Enabled {
 		cfg.Metrics = h.metrics.Handler()
 	}
 	return cfg
 }
 
-// credentials settles who may come in before the port is opened: the configured tokens, else a generated
-// one; without any only on loopback.
-func (h *host) credentials() error {
-	local := isLoopback(h.cfg.Server.Host)
-	switch {
-	case h.cfg.Auth.Mode == config.AuthNone && !local:
-		return fmt.Errorf("auth.mode none is possible on loopback only, and server.host is %s; "+
-			"configure auth.tokens, or listen on 127.0.0.1", h.cfg.Server.Host)
-	case h.cfg.Auth.Mode == config.AuthNone || len(h.cfg.Auth.Tokens) > 0:
-		return nil
-	case !local:
-		return fmt.Errorf("server.host %s can be reached from other machines, and no credentials are configured; "+
-			"configure auth.tokens, or listen on 127.0.0.1", h.cfg.Server.Host)
+// limits are shown with every tool.
+func (h *host) limits() httpdoor.Limits {
+	cfg := h.config()
+	return httpdoor.Limits{
+		MaxStdoutBytes: cfg.Limits.MaxStdoutBytes, MaxStderrBytes: cfg.Limits.MaxStderrBytes,
+		MaxMemoryMB: cfg.Limits.MaxMemoryMB, MaxOpenFiles: cfg.Limits.MaxFileDescriptors,
+		MaxArgsLength: cfg.Security.MaxArgsLength, MaxNetworkSize: cfg.Security.MaxNetworkSize,
 	}
-	token, created, err := auth.EnsureToken(h.cfg.Server.StateDir)
-	if err != nil {
-		return fmt.Errorf("token: %w", err)
-	}
-	if created {
-		h.log.Info("a token was generated; print it with: gatehouse token show", "state_dir", h.cfg.Server.StateDir)
-	}
-	h.tokens, err = auth.New([]auth.Token{{Name: "default", SHA256: auth.Hash(token), Role: auth.Admin}})
-	if err != nil {
-		return fmt.Errorf("token: %w", err)
-	}
-	return nil
 }
 
 func isLoopback(host string) bool {

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
@@ -24,7 +25,7 @@ func (h *host) ready() bool {
 // warnOfUnknownTools names the sections of the configuration that no tool reads: a slip of the pen, or a
 // plugin that is not there.
 func (h *host) warnOfUnknownTools() {
-	for name := range h.cfg.Tools {
+	for name := range h.config().Tools {
 		if _, ok := h.fleet.Catalog().Lookup(name); !ok {
 			h.log.Warn("the configuration has settings for a tool that is not there", "key", "tools."+name,
 				"tools", h.fleet.Catalog().Names())
@@ -36,12 +37,66 @@ func (h *host) toolState(name string) httpdoor.ToolState {
 	s := h.router.State(name)
 	return httpdoor.ToolState{
 		Breaker: string(s.Breaker), Failures: s.Failures, RetryAfterSeconds: tool.RetrySeconds(s.RetryAfter),
-		Active: s.SlotsInUse, Queued: s.Queued,
+		Forced: s.Forced, Active: s.SlotsInUse, Queued: s.Queued, Calls: s.Calls, Errors: s.Errors,
 	}
 }
 
-// health weighs what is known already; it asks nobody, so it cannot hang.
-func (h *host) health() health.Report {
+// health is the last report of the checks; it asks nobody.
+func (h *host) health() health.Report { return h.checker.Report() }
+
+// kick has the checks run soon: something has changed.
+func (h *host) kick() {
+	if h.checker != nil {
+		h.checker.Kick()
+	}
+}
+
+// newChecker makes the health checks; nothing runs yet.
+func (h *host) newChecker(cfg *config.Config) (*health.Checker, error) {
+	probes := health.SystemProbes(health.System{Thresholds: h.thresholds, StateDir: cfg.Server.StateDir})
+	probes = append(probes,
+		health.ProcessProbe(health.Process{}),
+		health.DependenciesProbe(func() []string { return h.config().Health.Dependencies }),
+		health.PluginsProbe(h.fleet.CheckHealth),
+		health.Probe{Name: "gatehouse", Priority: health.Critical, Known: true, Run: h.knownChecks})
+	return health.New(health.Config{
+		Settings: healthSettings(cfg), Transport: cfg.Server.Transport, Changed: h.healthChanged,
+	}, probes...)
+}
+
+func healthSettings(cfg *config.Config) health.Settings {
+	return health.Settings{
+		Interval: cfg.Health.CheckInterval.Duration(), Timeout: cfg.Health.Timeout.Duration(),
+		Disabled: !cfg.Health.Enabled,
+	}
+}
+
+func (h *host) thresholds() health.Thresholds {
+	cfg := h.config().Health
+	return health.Thresholds{CPU: cfg.CPUThreshold, Memory: cfg.MemoryThreshold, Disk: cfg.DiskThreshold}
+}
+
+func (h *host) reconfigureHealth(cfg *config.Config) error {
+	if h.checker == nil {
+		return nil
+	}
+	if err := h.checker.Reconfigure(healthSettings(cfg)); err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	h.kick() // thresholds and dependencies may be others
+	return nil
+}
+
+// healthChanged tells of another status at once.
+func (h *host) healthChanged(old, current health.Report) {
+	h.hub.Publish("health", healthEvent(current))
+	if old.Status != current.Status {
+		h.log.Warn("health changed", "from", string(old.Status), "to", string(current.Status))
+	}
+}
+
+// knownChecks are of what the host knows already.
+func (h *host) knownChecks(context.Context) map[string]health.Check {
 	checks := map[string]health.Check{"catalog": h.catalogCheck()}
 	for _, s := range h.fleet.Status() {
 		checks["plugin:"+s.Name] = pluginCheck(s)
@@ -54,16 +109,37 @@ func (h *host) health() health.Report {
 	for _, name := range h.fleet.Catalog().Names() {
 		checks["breaker:"+name] = breakerCheck(h.router.State(name))
 	}
-	return health.Summarize(time.Now(), h.cfg.Server.Transport, checks)
+	if h.trail != nil {
+		checks["audit"] = h.trailCheck()
+	}
+	return checks
+}
+
+// trailCheck is critical when calls are refused for want of a trail.
+func (h *host) trailCheck() health.Check {
+	c := health.Check{Status: health.Healthy, Priority: health.Critical}
+	if h.config().Audit.OnFailure == config.AuditContinue {
+		c.Priority = health.Important
+	}
+	s := h.trail.Status()
+	c.Message = fmt.Sprintf("%d lines", s.Seq)
+	if s.Err != nil {
+		c.Status, c.Message = health.Unhealthy, "the audit trail cannot be written: "+s.Err.Error()
+		c.Fix = "make room on the disk of " + h.config().AuditDir()
+	}
+	return c
 }
 
 func (h *host) catalogCheck() health.Check {
 	c := health.Check{Status: health.Healthy, Priority: health.Critical}
 	n := len(h.fleet.Catalog().Names())
 	c.Message = fmt.Sprintf("%d tools", n)
-	if n == 0 {
+	switch {
+	case n == 0 && !h.ready():
+		c.Status, c.Message = health.Unhealthy, "the plugins are being started"
+	case n == 0:
 		c.Status = health.Unhealthy
-		c.Message = fmt.Sprintf("no tools; looked for plugins in %v", h.cfg.Plugins.Dirs)
+		c.Message = fmt.Sprintf("no tools; looked for plugins in %v", h.config().Plugins.Dirs)
 	}
 	return c
 }
@@ -87,6 +163,9 @@ func breakerCheck(s call.ToolState) health.Check {
 	if s.Breaker != call.Closed {
 		c.Status = health.Degraded
 		c.Message = fmt.Sprintf("%s after %d failures in a row", s.Breaker, s.Failures)
+		if s.Forced {
+			c.Message = string(s.Breaker) + " by hand"
+		}
 	}
 	return c
 }

@@ -18,6 +18,9 @@ func (a *app) toolsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON, schemas included")
+	cmd.AddCommand(
+		a.switchCommand("enable", "Let a tool of a running host be called again"),
+		a.switchCommand("disable", "Refuse all calls of a tool in a running host, and after its restarts"))
 	return cmd
 }
 
@@ -46,7 +49,7 @@ func (a *app) listTools(h *host, asJSON bool) error {
 	}
 	if len(all) == 0 {
 		return failure(fmt.Errorf("no tools; drop a compiled plugin into %s",
-			strings.Join(h.cfg.Plugins.Dirs, " or ")))
+			strings.Join(h.config().Plugins.Dirs, " or ")))
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TOOL\tPLUGIN\tVERSION\tSTATE\tDESCRIPTION")

@@ -1,16 +1,18 @@
-// Package config turns flags, environment and file into one validated [Config] value. After [Load] returned
+// Package config turns flags, environment and file into one validated [Config] value. After [Read] returned
 // nil nothing in it can be out of range; nobody else reads the environment or the file.
 //
 // What is said more closely wins: flags over environment over file over the defaults of [Default]. The
 // settings of one tool come from its own section of the file, else from what the tool says of itself, else
-// from the host's defaults.
+// from the host's defaults. [Loaded] tells besides where each value came from, and what was clamped.
 //
-//	cfg, err := config.Load(config.Source{Environ: os.Environ()})
+//	loaded, err := config.Read(config.Source{Environ: os.Environ()})
+//	if err != nil {
+//		return err // every problem, one in a line, with file, line and key
+//	}
+//	serve(loaded.Config)
 package config
 
-import (
-	"time"
-)
+import "time"
 
 // Seconds is a duration as the file and the environment write it.
 type Seconds float64
@@ -19,6 +21,19 @@ type Seconds float64
 func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * float64(time.Second)) }
 
 // Config is everything that can be set.
+//
+// The tags, and the words in about, are the one place where a key is described; loading, the JSON Schema,
+// [Loaded.Print] and the documentation are made from them:
+//
+//	koanf    the key in its section
+//	range    "least..most", both allowed: what lies beyond is clamped, with a warning
+//	must     "least..most": what lies beyond is an error, because clamping would mean something else
+//	enum     the values allowed, separated by commas
+//	letters  "any": those values are known in any case of letters
+//	reload   "no": a change waits for the next start
+//
+// A number that is negative, or zero where the range begins above zero, and one that is not finite, is an
+// error in any case: it is no exaggeration but a mistake.
 type Config struct {
 	Server         Server          `koanf:"server"`
 	Security       Security        `koanf:"security"`
@@ -29,69 +44,80 @@ type Config struct {
 	RateLimit      RateLimit       `koanf:"rate_limit"`
 	Plugins        Plugins         `koanf:"plugins"`
 	Auth           Auth            `koanf:"auth"`
+	Health         Health          `koanf:"health"`
 	Metrics        Metrics         `koanf:"metrics"`
 	Logging        Logging         `koanf:"logging"`
-	Tools          map[string]Each `koanf:"tools"` // tool name -> its own settings
+	Audit          Audit           `koanf:"audit"`
+	Events         Events          `koanf:"events"`
+	Tools          map[string]Each `koanf:"tools"`
 }
 
 // Server says which door is open, and where.
 type Server struct {
-	Transport           string  `koanf:"transport"` // stdio or http
-	Host                string  `koanf:"host"`      // address to listen on
-	Port                int     `koanf:"port"`      // 0: any free one
-	MaxConnections      int     `koanf:"max_connections"`
-	ShutdownGracePeriod Seconds `koanf:"shutdown_grace_period"` // for calls in flight
-	StateDir            string  `koanf:"state_dir"`             // empty: the user's state directory
+	Transport           string  `koanf:"transport" enum:"stdio,http" reload:"no"`
+	Host                string  `koanf:"host" reload:"no"`
+	Port                int     `koanf:"port" must:"0..65535" reload:"no"`
+	MaxConnections      int     `koanf:"max_connections" range:"1..100000" reload:"no"`
+	ShutdownGracePeriod Seconds `koanf:"shutdown_grace_period" range:"0..3600" reload:"no"`
+	StateDir            string  `koanf:"state_dir" reload:"no"`
 }
 
 // Security is the policy that plugins apply.
 type Security struct {
-	AllowIntrusive bool `koanf:"allow_intrusive"`
-	MaxNetworkSize int  `koanf:"max_network_size"` // addresses
-	MaxPortRanges  int  `koanf:"max_port_ranges"`  // items of one port list
-	MaxArgsLength  int  `koanf:"max_args_length"`  // bytes of extra_args
+	AllowIntrusive bool     `koanf:"allow_intrusive"`
+	AllowedTargets []string `koanf:"allowed_targets"`
+	MaxNetworkSize int      `koanf:"max_network_size" range:"1..65536"`
+	MaxPortRanges  int      `koanf:"max_port_ranges" range:"1..1000"`
+	MaxArgsLength  int      `koanf:"max_args_length" range:"1..2048"`
 }
 
-// Scope says which targets may be touched, beside the networks of RFC 1918.
+// Scope says which targets may be touched.
 type Scope struct {
+	AllowedNetworks []string            `koanf:"allowed_networks"`
 	AllowLoopback   bool                `koanf:"allow_loopback"`
 	AllowedSuffixes []string            `koanf:"allowed_suffixes"`
-	Hosts           map[string][]string `koanf:"hosts"` // name -> addresses, before DNS is asked
+	Hosts           map[string][]string `koanf:"hosts"`
 }
 
 // Tool is what holds for a tool that says nothing of its own.
 type Tool struct {
-	DefaultTimeout     Seconds  `koanf:"default_timeout"`
-	DefaultConcurrency int      `koanf:"default_concurrency"`
-	Include            []string `koanf:"include"` // names or globs; empty: all
+	DefaultTimeout     Seconds  `koanf:"default_timeout" range:"1..3600"`
+	DefaultConcurrency int      `koanf:"default_concurrency" range:"1..1000"`
+	QueueLength        int      `koanf:"queue_length" range:"0..10000"`
+	Include            []string `koanf:"include"`
 	Exclude            []string `koanf:"exclude"`
 }
 
 // Limits bound what a tool's process may use and print.
 type Limits struct {
-	MaxStdoutBytes     int64 `koanf:"max_stdout_bytes"`
-	MaxStderrBytes     int64 `koanf:"max_stderr_bytes"`
-	MaxMemoryMB        int   `koanf:"max_memory_mb"` // MiB of address space
-	MaxFileDescriptors int   `koanf:"max_file_descriptors"`
+	MaxStdoutBytes     int64 `koanf:"max_stdout_bytes" range:"1..67108864"`
+	MaxStderrBytes     int64 `koanf:"max_stderr_bytes" range:"1..67108864"`
+	MaxMemoryMB        int   `koanf:"max_memory_mb" range:"64..1048576"`
+	MaxFileDescriptors int   `koanf:"max_file_descriptors" range:"16..1048576"`
 }
 
 // CircuitBreaker is what holds for a tool that says nothing of its own.
 type CircuitBreaker struct {
-	FailureThreshold int     `koanf:"failure_threshold"` // consecutive failures
-	RecoveryTimeout  Seconds `koanf:"recovery_timeout"`
+	FailureThreshold         int     `koanf:"failure_threshold" range:"1..10"`
+	RecoveryTimeout          Seconds `koanf:"recovery_timeout" range:"30..600"`
+	HalfOpenSuccessThreshold int     `koanf:"half_open_success_threshold" range:"1..10"`
+	RecoveryMultiplier       float64 `koanf:"recovery_multiplier" range:"1..10"`
+	MaxRecoveryTimeout       Seconds `koanf:"max_recovery_timeout" range:"30..3600"`
+	RecoveryJitter           float64 `koanf:"recovery_jitter" range:"0..0.5"`
 }
 
 // RateLimit is the token bucket of each client and tool.
 type RateLimit struct {
-	Requests   int     `koanf:"requests"`
-	Per        Seconds `koanf:"per"`
-	MaxClients int     `koanf:"max_clients"` // buckets kept
+	Requests   int     `koanf:"requests" range:"1..1000000"`
+	Per        Seconds `koanf:"per" range:"1..86400"`
+	MaxClients int     `koanf:"max_clients" range:"1..1000000"`
 }
 
 // Plugins says where plugins are found and how they are started.
 type Plugins struct {
-	Dirs         []string `koanf:"dirs"` // empty: plugins/ beside the executable
-	StartTimeout Seconds  `koanf:"start_timeout"`
+	Dirs         []string                  `koanf:"dirs" reload:"no"`
+	StartTimeout Seconds                   `koanf:"start_timeout" range:"1..300" reload:"no"`
+	Config       map[string]map[string]any `koanf:"config"`
 }
 
 // The modes of Auth.
@@ -102,39 +128,99 @@ const (
 
 // Auth says who may come in over HTTP.
 type Auth struct {
-	Mode   string  `koanf:"mode"`   // token or none
-	Tokens []Token `koanf:"tokens"` // empty: one is generated into the state directory
+	Mode   string  `koanf:"mode" enum:"token,none" reload:"no"`
+	Tokens []Token `koanf:"tokens"`
 }
 
-// Token is a credential of a client. Only its hash is kept.
+// Secret is a text that is never shown: it prints, and is written as JSON, as [Redacted].
+type Secret string
+
+// Redacted stands where a secret would.
+const Redacted = "[redacted]"
+
+// String hides the secret from %v and %s.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return Redacted
+}
+
+// GoString hides it from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides it from JSON and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Token is a credential of a client. Only its hash is kept, and that is not shown either: who has the hash
+// can try tokens against it in peace.
 type Token struct {
-	Name   string   `koanf:"name"`   // of the client
-	SHA256 string   `koanf:"sha256"` // of the token, 64 hexadecimal digits
-	Role   string   `koanf:"role"`   // viewer, caller or admin; empty: caller
-	Tools  []string `koanf:"tools"`  // names or globs; empty: all
+	Name   string   `koanf:"name"`
+	SHA256 Secret   `koanf:"sha256"`
+	Role   string   `koanf:"role" enum:"viewer,caller,admin"`
+	Tools  []string `koanf:"tools"`
 }
 
-// Metrics switches the Prometheus endpoint.
+// Health says how the host looks after itself.
+type Health struct {
+	Enabled         bool     `koanf:"enabled"`
+	CheckInterval   Seconds  `koanf:"check_interval" range:"1..3600"`
+	Timeout         Seconds  `koanf:"timeout" range:"1..300"`
+	CPUThreshold    float64  `koanf:"cpu_threshold" range:"1..100"`
+	MemoryThreshold float64  `koanf:"memory_threshold" range:"1..100"`
+	DiskThreshold   float64  `koanf:"disk_threshold" range:"1..100"`
+	Dependencies    []string `koanf:"dependencies"`
+}
+
+// Metrics says where the Prometheus endpoint is.
 type Metrics struct {
-	Enabled bool `koanf:"enabled"`
+	Enabled        bool   `koanf:"enabled"`
+	PrometheusPort int    `koanf:"prometheus_port" must:"0..65535" reload:"no"`
+	PrometheusHost string `koanf:"prometheus_host" reload:"no"`
 }
 
-// Logging says what is logged, on stderr.
+// Logging says what is logged, on stderr or into a file.
 type Logging struct {
-	Level  string `koanf:"level"`  // DEBUG, INFO, WARN or ERROR
-	Format string `koanf:"format"` // structured (JSON) or simple
+	Level       string `koanf:"level" enum:"DEBUG,INFO,WARN,WARNING,ERROR" letters:"any"`
+	Format      string `koanf:"format" enum:"structured,simple" reload:"no"`
+	FilePath    string `koanf:"file_path" reload:"no"`
+	MaxFileSize int64  `koanf:"max_file_size" range:"4096..10737418240" reload:"no"`
+	BackupCount int    `koanf:"backup_count" range:"0..1000" reload:"no"`
+}
+
+// What becomes of calls when the audit trail cannot be written.
+const (
+	AuditRefuse   = "refuse"   // they are refused
+	AuditContinue = "continue" // they run, and leave no trace but in log and metrics
+)
+
+// Audit says how the trail of decisions is kept.
+type Audit struct {
+	Enabled     bool   `koanf:"enabled" reload:"no"`
+	Dir         string `koanf:"dir" reload:"no"`
+	MaxFileSize int64  `koanf:"max_file_size" range:"65536..10737418240" reload:"no"`
+	MaxFiles    int    `koanf:"max_files" range:"0..100000" reload:"no"`
+	Sync        string `koanf:"sync" enum:"always,interval,never" reload:"no"`
+	OnFailure   string `koanf:"on_failure" enum:"refuse,continue" reload:"no"`
+}
+
+// Events bounds the stream of GET /events.
+type Events struct {
+	History    int `koanf:"history" range:"0..100000" reload:"no"`
+	MaxStreams int `koanf:"max_streams" range:"1..10000" reload:"no"`
 }
 
 // Each is what is set for one tool; nil fields are not set.
 type Each struct {
 	Enabled          *bool    `koanf:"enabled"`
-	Concurrency      *int     `koanf:"concurrency"`
-	DefaultTimeout   *Seconds `koanf:"default_timeout"`
-	MaxTimeout       *Seconds `koanf:"max_timeout"`
-	FailureThreshold *int     `koanf:"failure_threshold"`
-	RecoveryTimeout  *Seconds `koanf:"recovery_timeout"`
-	RateRequests     *int     `koanf:"rate_requests"`
-	RatePer          *Seconds `koanf:"rate_per"`
+	Concurrency      *int     `koanf:"concurrency" range:"1..1000"`
+	QueueLength      *int     `koanf:"queue_length" range:"0..10000"`
+	DefaultTimeout   *Seconds `koanf:"default_timeout" range:"1..3600"`
+	MaxTimeout       *Seconds `koanf:"max_timeout" range:"1..3600"`
+	FailureThreshold *int     `koanf:"failure_threshold" range:"1..10"`
+	RecoveryTimeout  *Seconds `koanf:"recovery_timeout" range:"30..600"`
+	RateRequests     *int     `koanf:"rate_requests" range:"1..1000000"`
+	RatePer          *Seconds `koanf:"rate_per" range:"1..86400"`
 }
 
 // Default is the one table of defaults.
@@ -143,15 +229,27 @@ func Default() Config {
 		Server: Server{
 			Transport: "stdio", Host: "127.0.0.1", Port: 8080, MaxConnections: 100, ShutdownGracePeriod: 30,
 		},
-		Security:       Security{MaxNetworkSize: 1024, MaxPortRanges: 100, MaxArgsLength: 2048},
-		Scope:          Scope{AllowLoopback: true, AllowedSuffixes: []string{"lab.internal"}},
-		Tool:           Tool{DefaultTimeout: 300, DefaultConcurrency: 2},
-		Limits:         Limits{MaxStdoutBytes: 1 << 20, MaxStderrBytes: 256 << 10, MaxMemoryMB: 512, MaxFileDescriptors: 256},
-		CircuitBreaker: CircuitBreaker{FailureThreshold: 5, RecoveryTimeout: 60},
-		RateLimit:      RateLimit{Requests: 10, Per: 60, MaxClients: 1000},
-		Plugins:        Plugins{StartTimeout: 10},
-		Auth:           Auth{Mode: AuthToken},
-		Metrics:        Metrics{Enabled: true},
-		Logging:        Logging{Level: "INFO", Format: "structured"},
+		Security: Security{MaxNetworkSize: 1024, MaxPortRanges: 100, MaxArgsLength: 2048},
+		Scope:    Scope{AllowLoopback: true, AllowedSuffixes: []string{"lab.internal"}},
+		Tool:     Tool{DefaultTimeout: 300, DefaultConcurrency: 2, QueueLength: 16},
+		Limits: Limits{
+			MaxStdoutBytes: 1 << 20, MaxStderrBytes: 256 << 10, MaxMemoryMB: 512, MaxFileDescriptors: 256,
+		},
+		CircuitBreaker: CircuitBreaker{
+			FailureThreshold: 5, RecoveryTimeout: 60, HalfOpenSuccessThreshold: 1, RecoveryMultiplier: 1.5,
+			MaxRecoveryTimeout: 300, RecoveryJitter: 0.1,
+		},
+		RateLimit: RateLimit{Requests: 10, Per: 60, MaxClients: 1000},
+		Plugins:   Plugins{StartTimeout: 10},
+		Auth:      Auth{Mode: AuthToken},
+		Health: Health{
+			Enabled: true, CheckInterval: 30, Timeout: 10, CPUThreshold: 80, MemoryThreshold: 80, DiskThreshold: 80,
+		},
+		Metrics: Metrics{Enabled: true, PrometheusHost: "127.0.0.1"},
+		Logging: Logging{Level: "INFO", Format: "structured", MaxFileSize: 10 << 20, BackupCount: 5},
+		Audit: Audit{
+			Enabled: true, MaxFileSize: 64 << 20, MaxFiles: 16, Sync: "interval", OnFailure: AuditRefuse,
+		},
+		Events: Events{History: 1024, MaxStreams: 32},
 	}
 }

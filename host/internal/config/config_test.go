@@ -86,63 +86,67 @@ func TestTheCloserWordWins(t *testing.T) {
 	}
 }
 
-// words are values that differ from the defaults, for the keys of which not every value is allowed.
-var words = map[string]string{
+// samples are values that differ from the defaults, for the keys of which not every value is allowed.
+var samples = map[string]string{
 	"server.transport": "http", "server.host": "10.0.0.1", "server.state_dir": "/var/lib/gatehouse",
 	"auth.mode": "none", "logging.level": "DEBUG", "logging.format": "simple",
 	"scope.allow_loopback": "false", "metrics.enabled": "false", "security.allow_intrusive": "true",
-	"limits.max_memory_mb": "99", "limits.max_file_descriptors": "99",
+	"security.allowed_targets": "10.1.0.0/16,.one.lab", "scope.allowed_networks": "10.0.0.1,192.168.7.0/24",
+	"limits.max_memory_mb": "99", "limits.max_file_descriptors": "99", "circuit_breaker.recovery_timeout": "99",
+	"circuit_breaker.max_recovery_timeout": "99", "circuit_breaker.recovery_jitter": "0.25",
+	"health.enabled": "false", "metrics.prometheus_host": "::1", "logging.file_path": "/var/log/gatehouse.log",
+	"logging.max_file_size": "9999", "audit.enabled": "false", "audit.dir": "/var/lib/audit",
+	"audit.max_file_size": "99999", "audit.sync": "always", "audit.on_failure": "continue",
 }
 
 // word is a value of a key as the environment has it, other than the default.
-func word(key string, typ reflect.Type) string {
-	if w, ok := words[key]; ok {
+func word(key string, f *field) string {
+	if w, ok := samples[key]; ok {
 		return w
 	}
-	if typ.Kind() == reflect.Slice {
+	if f.form == list {
 		return "one.lab,two.lab"
 	}
 	return "9"
 }
 
 func TestEveryKeyCanBeSetByTheEnvironment(t *testing.T) {
-	all := keys(reflect.TypeFor[Config](), "")
-	if len(all) < 31 {
-		t.Fatalf("keys = %d, want at least the 31 of the first version", len(all))
+	all := tree().variables()
+	if len(all) < 58 {
+		t.Fatalf("keys = %d, want all of them", len(all))
 	}
-	for key, typ := range all {
+	for key, f := range all {
 		name := "MCP_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-		checkEnvironment(t, name, key, typ)
+		checkEnvironment(t, name, key, f)
 	}
 }
 
 func TestEveryAliasSetsItsKey(t *testing.T) {
-	all := keys(reflect.TypeFor[Config](), "")
+	all := tree().variables()
 	for alias, key := range aliases {
-		typ, ok := all[key]
+		f, ok := all[key]
 		if !ok {
 			t.Errorf("the alias %s is of %q, which is no key", alias, key)
 			continue
 		}
-		checkEnvironment(t, alias, key, typ)
+		checkEnvironment(t, alias, key, f)
 	}
 }
 
-func checkEnvironment(t *testing.T, name, key string, typ reflect.Type) {
+func checkEnvironment(t *testing.T, name, key string, f *field) {
 	t.Helper()
-	want := word(key, typ)
+	want := word(key, f)
 	cfg, err := Load(Source{Environ: []string{name + "=" + want}})
 	if err != nil {
-		t.Errorf("Load(%s=%s) = %v, want no error; a new key that takes few values needs its row in words", name,
+		t.Errorf("Load(%s=%s) = %v, want no error; a new key that takes few values needs its row in samples", name,
 			want, err)
 		return
 	}
 	got := at(t, cfg, key)
-	if typ.Kind() == reflect.Slice {
-		if fmt.Sprint(got) != "[one.lab two.lab]" {
-			t.Errorf("Load(%s=%s): %s = %v, want the two", name, want, key, got)
-		}
-	} else if fmt.Sprint(got) != want {
+	if f.form == list {
+		want = "[" + strings.ReplaceAll(want, ",", " ") + "]"
+	}
+	if fmt.Sprint(got) != want {
 		t.Errorf("Load(%s=%s): %s = %v, want %s", name, want, key, got, want)
 	}
 	if reflect.DeepEqual(got.Interface(), at(t, Default(), key).Interface()) {
@@ -282,7 +286,6 @@ func TestWhatCannotBeIsRefusedByName(t *testing.T) {
 		{"no connections", `{"server": {"max_connections": 0}}`, "server.max_connections"},
 		{"a grace that is not a number", `server: {shutdown_grace_period: .nan}`, "server.shutdown_grace_period"},
 		{"a timeout without end", `tool: {default_timeout: .inf}`, "tool.default_timeout"},
-		{"a timeout of more than an hour", `{"tool": {"default_timeout": 3601}}`, "tool.default_timeout"},
 		{"a recovery without end", `circuit_breaker: {recovery_timeout: .inf}`, "circuit_breaker.recovery_timeout"},
 		{"a network size of nothing", `{"security": {"max_network_size": 0}}`, "security.max_network_size"},
 		{"an unknown transport", `{"server": {"transport": "grpc"}}`, "server.transport"},
@@ -313,8 +316,6 @@ func TestWhatCannotBeIsRefusedByName(t *testing.T) {
 		{"no slots for a tool", `{"tools": {"NmapTool": {"concurrency": 0}}}`, "tools.NmapTool.concurrency"},
 		{"a timeout of a tool that is not a number",
 			`tools: {NmapTool: {max_timeout: .nan}}`, "tools.NmapTool.max_timeout"},
-		{"a threshold that is never reached", `{"tools": {"NmapTool": {"failure_threshold": 11}}}`,
-			"tools.NmapTool.failure_threshold"},
 	} {
 		_, err := Load(Source{File: write(t, "c.yaml", row.file)})
 		if err == nil || !strings.Contains(err.Error(), row.want) {

@@ -1,12 +1,7 @@
 package config
 
 import (
-	"encoding/json"
-	"fmt"
-	"maps"
-	"math"
 	"reflect"
-	"slices"
 	"testing"
 	"time"
 
@@ -20,8 +15,11 @@ func TestSettingsOfATool(t *testing.T) {
 		Breaker: tool.Breaker{Threshold: 4, Recovery: 20 * time.Second},
 	}
 	defaults := catalog.Settings{
-		Enabled: true, Concurrency: 2, DefaultTimeout: 300 * time.Second, MaxTimeout: time.Hour,
-		BreakerThreshold: 5, BreakerRecovery: time.Minute, RateRequests: 10, RatePer: time.Minute,
+		Enabled: true, Concurrency: 2, QueueLength: 16, DefaultTimeout: 300 * time.Second, MaxTimeout: time.Hour,
+		Breaker: catalog.Breaker{
+			Threshold: 5, Recovery: time.Minute, Trials: 1, Multiplier: 1.5, MaxRecovery: 5 * time.Minute, Jitter: 0.1,
+		},
+		RateRequests: 10, RatePer: time.Minute,
 	}
 	change := func(f func(*catalog.Settings)) catalog.Settings {
 		s := defaults
@@ -29,10 +27,14 @@ func TestSettingsOfATool(t *testing.T) {
 		return s
 	}
 	all := `{enabled: false, concurrency: 7, default_timeout: 8, max_timeout: 9, failure_threshold: 3,
-		recovery_timeout: 1.5, rate_requests: 6, rate_per: 11}`
+		recovery_timeout: 31.5, rate_requests: 6, rate_per: 11, queue_length: 0}`
 	own := catalog.Settings{
-		Concurrency: 7, DefaultTimeout: 8 * time.Second, MaxTimeout: 9 * time.Second, BreakerThreshold: 3,
-		BreakerRecovery: 1500 * time.Millisecond, RateRequests: 6, RatePer: 11 * time.Second,
+		Concurrency: 7, DefaultTimeout: 8 * time.Second, MaxTimeout: 9 * time.Second,
+		Breaker: catalog.Breaker{
+			Threshold: 3, Recovery: 31500 * time.Millisecond, Trials: 1, Multiplier: 1.5, MaxRecovery: 5 * time.Minute,
+			Jitter: 0.1,
+		},
+		RateRequests: 6, RatePer: 11 * time.Second,
 	}
 	for _, row := range []struct {
 		says, file string
@@ -46,14 +48,19 @@ func TestSettingsOfATool(t *testing.T) {
 		{"what a tool says of itself beats the defaults", "tool: {default_concurrency: 3}", spec,
 			change(func(s *catalog.Settings) {
 				s.Concurrency, s.DefaultTimeout, s.MaxTimeout = 5, 30*time.Second, 90*time.Second
-				s.BreakerThreshold, s.BreakerRecovery = 4, 20*time.Second
+				s.Breaker.Threshold, s.Breaker.Recovery = 4, 20*time.Second
 			})},
 		{"its section beats what it says of itself", "tools: {T: " + all + "}", spec, own},
 		{"the section of another does not count", "tools: {U: " + all + "}", tool.Spec{Name: "T"}, defaults},
 		{"the default timeout is never above the ceiling", "tools: {T: {max_timeout: 10}}", spec,
 			change(func(s *catalog.Settings) {
 				s.Concurrency, s.DefaultTimeout, s.MaxTimeout = 5, 10*time.Second, 10*time.Second
-				s.BreakerThreshold, s.BreakerRecovery = 4, 20*time.Second
+				s.Breaker.Threshold, s.Breaker.Recovery = 4, 20*time.Second
+			})},
+		{"a tool's own rest is taken as it is, and never shrinks", "",
+			tool.Spec{Name: "T", Breaker: tool.Breaker{Recovery: 20 * time.Minute}},
+			change(func(s *catalog.Settings) {
+				s.Breaker.Recovery, s.Breaker.MaxRecovery = 20*time.Minute, 20*time.Minute
 			})},
 		{"a tool cannot ask for more than an hour", "",
 			tool.Spec{Name: "T", DefaultTimeout: 24 * time.Hour, MaxTimeout: 24 * time.Hour},
@@ -65,30 +72,6 @@ func TestSettingsOfATool(t *testing.T) {
 		cfg := load(t, Source{File: write(t, "c.yaml", row.file)})
 		if got := cfg.Settings(row.spec); got != row.want {
 			t.Errorf("%s: Settings = %+v, want %+v", row.says, got, row.want)
-		}
-	}
-}
-
-func TestScopeOfTheConfiguration(t *testing.T) {
-	for _, row := range []struct {
-		file               string
-		networks, suffixes []string
-	}{
-		{"", []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"}, []string{"lab.internal"}},
-		{"scope: {allow_loopback: false}", []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"},
-			[]string{"lab.internal"}},
-		{"scope: {allowed_suffixes: [.A.internal, b.internal], allow_loopback: false}",
-			[]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}, []string{"a.internal", "b.internal"}},
-	} {
-		cfg := load(t, Source{File: write(t, "c.yaml", row.file)})
-		p := cfg.ScopePolicy()
-		if fmt.Sprint(p.Networks) != fmt.Sprint(row.networks) || !slices.Equal(p.Suffixes, row.suffixes) {
-			t.Errorf("ScopePolicy(%s) = %v %v, want %v %v", row.file, p.Networks, p.Suffixes, row.networks,
-				row.suffixes)
-		}
-		if told := cfg.PluginPolicy("nmap"); fmt.Sprint(told.Networks) != fmt.Sprint(p.Networks) ||
-			!slices.Equal(told.Suffixes, p.Suffixes) || told.MaxNetworkSize != p.MaxAddresses {
-			t.Errorf("PluginPolicy(%s) = %+v, want the scope of the host", row.file, told)
 		}
 	}
 }
@@ -108,10 +91,20 @@ func TestAPluginIsToldTheLimits(t *testing.T) {
 	}
 }
 
-func TestStaticHostsAreKnownInLowerCase(t *testing.T) {
-	cfg := load(t, Source{File: write(t, "c.yaml", "scope: {hosts: {DB.Lab.internal: [10.0.0.1, 10.0.0.2]}}\n")})
-	if got := fmt.Sprint(cfg.Hosts()); got != "map[db.lab.internal:[10.0.0.1 10.0.0.2]]" {
-		t.Errorf("Hosts = %s, want db.lab.internal with both addresses", got)
+func TestAPluginIsToldItsOwnSection(t *testing.T) {
+	cfg := load(t, Source{File: write(t, "c.yaml",
+		"plugins: {config: {nmap: {api: {key: s3cret}, n: 3, big: 9007199254740993, "+
+			"list: [a, 1.5, null, true]}}}\n")})
+	want := `{"api":{"key":"s3cret"},"big":9007199254740993,"list":["a",1.5,null,true],"n":3}`
+	if got := string(cfg.PluginPolicy("nmap").Config); got != want {
+		t.Errorf("PluginPolicy(nmap).Config = %s, want %s", got, want)
+	}
+	dots := load(t, Source{File: write(t, "c.yaml", "plugins: {config: {p: {a.b: 1, a: {b: 2}, c: {}}}}\n")})
+	if got, want := string(dots.PluginPolicy("p").Config), `{"a":{"b":2},"a.b":1,"c":{}}`; got != want {
+		t.Errorf("PluginPolicy(p).Config = %s, want %s: dots in names mean nothing", got, want)
+	}
+	if got := cfg.PluginPolicy("ping").Config; got != nil {
+		t.Errorf("PluginPolicy(ping).Config = %s, want none", got)
 	}
 }
 
@@ -122,38 +115,4 @@ func TestSecondsAreDurations(t *testing.T) {
 			t.Errorf("Seconds(%v).Duration() = %v, want %v", s, got, want)
 		}
 	}
-}
-
-// Whatever is in the file: no panic, and what is accepted is in range.
-func FuzzLoad(f *testing.F) {
-	for _, seed := range []string{
-		yamlFile, jsonFile, "", "[]", "server:\n", "server: {port: .nan}", "a: &a [*a]",
-		"tools: {T: {rate_per: 1e400}}",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		cfg, err := Load(Source{File: write(t, "c.yaml", text)})
-		if err != nil {
-			return
-		}
-		if p := cfg.Server.Port; p < 0 || p > 65535 {
-			t.Errorf("Load(%q): port = %d", text, p)
-		}
-		for _, s := range []Seconds{cfg.Tool.DefaultTimeout, cfg.RateLimit.Per,
-			cfg.CircuitBreaker.RecoveryTimeout} {
-			if math.IsNaN(float64(s)) || s < 1 {
-				t.Errorf("Load(%q): %v seconds", text, s)
-			}
-		}
-		cfg.Hosts() // must not panic on what was validated
-		for name := range maps.Keys(cfg.Tools) {
-			if set := cfg.Settings(tool.Spec{Name: name}); set.Concurrency < 1 || set.MaxTimeout > MaxTimeout {
-				t.Errorf("Load(%q): Settings(%q) = %+v", text, name, set)
-			}
-		}
-		if _, err := json.Marshal(cfg.PluginPolicy("p")); err != nil {
-			t.Errorf("Load(%q): PluginPolicy: %v", text, err)
-		}
-	})
 }

@@ -1,8 +1,14 @@
-// Package health turns checks into one status. A check has a priority: a critical one that fails makes the
-// whole unhealthy, an important one makes it degraded, informational ones degrade it only when all of them
-// fail.
+// Package health runs checks in the background and turns them into one status. A [Checker] runs each [Probe]
+// at start and at an interval, for itself and with a timeout, and keeps what it said; a [Report] is all of
+// that, weighed. A check has a priority: a critical one that fails makes the whole unhealthy, an important one
+// makes it degraded, informational ones degrade it only when all of them fail.
 //
-//	report := health.Summarize(time.Now(), "http", checks)
+//	c, err := health.New(health.Config{Transport: "http"}, append(health.SystemProbes(health.System{
+//		Thresholds: thresholds, StateDir: dir,
+//	}), health.ProcessProbe(health.Process{}))...)
+//	...
+//	go func() { errc <- c.Run(ctx) }()
+//	report := c.Report() // at once, whatever hangs
 package health
 
 import "time"
@@ -32,6 +38,7 @@ type Check struct {
 	Status   Status   `json:"status"`
 	Priority Priority `json:"priority"`
 	Message  string   `json:"message"`
+	Fix      string   `json:"fix,omitempty"` // what a person does about it
 }
 
 // Report is the health of the whole, as GET /health answers it.

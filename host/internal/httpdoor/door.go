@@ -1,31 +1,36 @@
 // Package httpdoor is the door for programs: REST routes over HTTP, and the place where the MCP endpoint is
 // mounted. It checks what any HTTP server must check before a caller is believed (host, origin, credential,
-// media type, size) and then hands a request to the [Caller]; what a tool may do is decided behind it.
+// role, media type, size) and then hands a request to the [Caller]; what a tool may do is decided behind it.
+//
+// Each route is one row of the table (table.go), from which both the mux and the OpenAPI document are made.
 //
 //	door, err := httpdoor.New(httpdoor.Config{Caller: router, Catalog: fleet.Catalog, Tokens: tokens, ...})
-//	err = door.Serve(ctx, listener)
+//	err = door.Serve(ctx, listener, maxConnections, grace)
 //
 //	GET  /                      what this is
 //	GET  /livez /readyz         for orchestrators; open
 //	GET  /health                200 healthy, 207 degraded, 503 unhealthy; details only with a token
 //	GET  /tools, /tools/{name}
 //	POST /tools/{name}/execute, /tools/{name}/plan
-//	GET  /metrics               Prometheus text
+//	POST /tools/{name}/enable, /disable, /breaker/open, /breaker/close
+//	GET  /config                what is in force, secrets redacted
+//	GET  /metrics               Prometheus text, or JSON
+//	GET  /events                server-sent events
+//	GET  /openapi.json
 //	ANY  /mcp                   MCP Streamable HTTP
 package httpdoor
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
-
-	"github.com/gorilla/mux"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -38,49 +43,74 @@ type Caller interface {
 
 // ToolState is what a tool is doing now.
 type ToolState struct {
-	Breaker           string  `json:"state"` // CLOSED, OPEN or HALF_OPEN
-	Failures          int     `json:"consecutive_failures"`
-	RetryAfterSeconds float64 `json:"retry_after,omitempty"`
+	Breaker           string  `json:"state" jsonschema:"CLOSED, OPEN or HALF_OPEN"`
+	Failures          int     `json:"consecutive_failures" jsonschema:"of those that count"`
+	RetryAfterSeconds float64 `json:"retry_after,omitempty" jsonschema:"seconds until a trial is let through"`
+	Forced            bool    `json:"forced" jsonschema:"whether an operator opened or closed it by hand"`
 	Active            int     `json:"-"`
 	Queued            int     `json:"-"`
+	Calls             uint64  `json:"-"` // that ended, since the start
+	Errors            uint64  `json:"-"` // of them, those that ended with an error
 }
 
-// Config is what the door needs. All fields are required unless said otherwise.
+// Config is what the door needs. All fields are required unless said otherwise. A route whose field is nil is
+// not there.
 type Config struct {
 	Version   string
 	Caller    Caller
 	Catalog   func() *catalog.Catalog
 	State     func(tool string) ToolState
-	Health    func() health.Report
+	Health    func() health.Report // on the way of a request: it answers at once, from what is known
 	Ready     func() bool
-	Limits    Limits
+	Limits    func() Limits // shown with every tool; nil: zeros are
 	Transport string
 
-	Tokens *auth.Tokens // nil: no credential is asked for, and clients are their addresses
+	Tokens *auth.Tokens // nil: no credential is asked for, clients are their addresses, and everybody is admin
 	Hosts  Hosts
 
-	MCP     http.Handler // nil: no /mcp
-	Metrics http.Handler // nil: no /metrics
+	MCP         http.Handler // nil: no /mcp
+	Metrics     http.Handler // Prometheus text; nil: JSON only
+	MetricsJSON http.Handler // nil: no JSON; with Metrics nil too: no /metrics
 
-	Logger  *slog.Logger
-	Closing func()                                       // called when the door stops taking requests, to end streams that would stay open; nil: nobody
-	Request func(endpoint string, elapsed time.Duration) // called after each request; nil: nobody
+	// SetEnabled switches a tool; nil: no /enable and /disable. Errors are *tool.Error; reason is what the
+	// operator wrote, one line, perhaps empty.
+	SetEnabled func(ctx context.Context, tool string, on bool, reason string) error
+	// SetBreaker opens or closes a breaker by hand; nil: no /breaker.
+	SetBreaker func(ctx context.Context, tool string, open bool, reason string) error
+	// Configuration gives what is in force, secrets redacted, as a value that becomes a JSON object; nil: no
+	// /config.
+	Configuration func() any
+
+	// Events is what /events streams; nil: no /events.
+	Events *events.Hub
+	// Heartbeat is how often a stream without events shows that it lives; zero: 15 s.
+	Heartbeat time.Duration
+
+	Logger *slog.Logger
+	// Closing is called when the door stops taking requests, to end streams that would stay open; nil: nobody is.
+	Closing func()
+	// Request is called after each request; nil: nobody is.
+	Request func(endpoint string, elapsed time.Duration)
 }
 
 // Limits are shown with every tool.
 type Limits struct {
-	MaxStdoutBytes int64 `json:"max_stdout_bytes"`
-	MaxStderrBytes int64 `json:"max_stderr_bytes"`
-	MaxMemoryMB    int   `json:"max_memory_mb"`
-	MaxOpenFiles   int   `json:"max_file_descriptors"`
-	MaxArgsLength  int   `json:"max_args_length"`
-	MaxNetworkSize int   `json:"max_network_size"`
+	MaxStdoutBytes int64 `json:"max_stdout_bytes" jsonschema:"bytes of stdout that are kept"`
+	MaxStderrBytes int64 `json:"max_stderr_bytes" jsonschema:"bytes of stderr that are kept"`
+	MaxMemoryMB    int   `json:"max_memory_mb" jsonschema:"MiB of address space of the tool's process"`
+	MaxOpenFiles   int   `json:"max_file_descriptors" jsonschema:"open files of the tool's process"`
+	MaxArgsLength  int   `json:"max_args_length" jsonschema:"bytes of extra_args"`
+	MaxNetworkSize int   `json:"max_network_size" jsonschema:"addresses of one target network"`
 }
+
+const defaultHeartbeat = 15 * time.Second
 
 // Door is the HTTP door.
 type Door struct {
-	cfg     Config
-	handler http.Handler
+	cfg      Config
+	rows     []route
+	handler  http.Handler
+	document atomic.Pointer[document] // of the catalog that was last asked for
 }
 
 var _ http.Handler = (*Door)(nil)
@@ -93,102 +123,33 @@ func New(cfg Config) (*Door, error) {
 	if cfg.Logger == nil {
 		return nil, errors.New("httpdoor: Logger is required")
 	}
+	if cfg.Limits == nil {
+		cfg.Limits = func() Limits { return Limits{} }
+	}
+	if cfg.Heartbeat <= 0 {
+		cfg.Heartbeat = defaultHeartbeat
+	}
+	return newDoorOf(cfg, func(route) bool { return true }), nil
+}
+
+// newDoorOf makes a door of those routes that are wanted.
+func newDoorOf(cfg Config, wanted func(route) bool) *Door {
 	d := &Door{cfg: cfg}
+	for _, r := range d.table() {
+		if !r.off && wanted(r) {
+			d.rows = append(d.rows, r)
+		}
+	}
 	d.handler = d.routes()
-	return d, nil
+	return d
+}
+
+// MetricsOnly is the same door with the routes /metrics and /livez alone, and the same guards.
+func (d *Door) MetricsOnly() *Door {
+	cfg := d.cfg
+	cfg.Closing = nil // there are no streams to end
+	return newDoorOf(cfg, func(r route) bool { return r.path == "/metrics" || r.path == "/livez" })
 }
 
 // ServeHTTP serves one request through all checks.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handler.ServeHTTP(w, r) }
-
-func (d *Door) routes() http.Handler {
-	const name = "/tools/{name:[A-Za-z0-9_-]{1,64}}"
-	m := mux.NewRouter().UseEncodedPath()
-	m.Use(noteRoute)
-	open := func(h http.HandlerFunc) http.Handler { return d.identify(h) }
-	locked := func(h http.HandlerFunc) http.Handler { return d.authenticate(h) }
-
-	// A route's name is its label in metrics.
-	route := func(name, path, method string, h http.Handler) { m.Handle(path, d.only(method, h)).Name(name) }
-	route("/livez", "/livez", http.MethodGet, open(d.livez))
-	route("/readyz", "/readyz", http.MethodGet, open(d.readyz))
-	route("/health", "/health", http.MethodGet, open(d.health))
-	route("/", "/", http.MethodGet, locked(d.index))
-	route("/tools", "/tools", http.MethodGet, locked(d.listTools))
-	route("/tools/{name}", name, http.MethodGet, locked(d.getTool))
-	route("/tools/{name}/execute", name+"/execute", http.MethodPost, locked(d.execute))
-	route("/tools/{name}/plan", name+"/plan", http.MethodPost, locked(d.plan))
-	if d.cfg.Metrics != nil {
-		route("/metrics", "/metrics", http.MethodGet, d.authenticate(quick(d.cfg.Metrics)))
-	}
-	if d.cfg.MCP != nil {
-		m.Handle("/mcp", d.authenticate(d.limitBody(d.cfg.MCP, maxMCPBody))).Name("/mcp")
-	}
-	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
-
-	// In order: what a request cost is counted whatever became of it; no body is waited for without end; a page
-	// of a foreign site is sent away before anything of its request is looked at; then the routes, each with
-	// its own lock.
-	return d.observe(timely(d.recoverPanics(d.sameOrigin(d.knownHost(m)))))
-}
-
-// only lets one method through; HEAD goes with GET.
-func (d *Door) only(method string, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == method || method == http.MethodGet && r.Method == http.MethodHead {
-			h.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Allow", method)
-		d.refuse(w, r, http.StatusMethodNotAllowed, tool.Errorf(
-			tool.KindValidation, "%s is not allowed here", r.Method).Suggest("use %s", method))
-	})
-}
-
-func (d *Door) notFound(w http.ResponseWriter, r *http.Request) {
-	d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindValidation, "there is no such route").
-		Suggest("GET / lists the routes; a tool's name has 1 to 64 characters of [A-Za-z0-9_-]"))
-}
-
-// observe counts requests by route; what a caller invents is never a label.
-func (d *Door) observe(next http.Handler) http.Handler {
-	if d.cfg.Request == nil {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		endpoint := "other" // until a route is found
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), endpointKey{}, &endpoint)))
-		d.cfg.Request(endpoint, time.Since(start))
-	})
-}
-
-type endpointKey struct{}
-
-// noteRoute tells observe which route it was.
-func noteRoute(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if endpoint, ok := r.Context().Value(endpointKey{}).(*string); ok {
-			*endpoint = mux.CurrentRoute(r).GetName()
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func (d *Door) recoverPanics(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			p := recover()
-			if p == nil {
-				return
-			}
-			if p == http.ErrAbortHandler { //nolint:errorlint // the identity is the contract
-				panic(p)
-			}
-			d.cfg.Logger.ErrorContext(r.Context(), "panic in a handler", "panic", fmt.Sprint(p))
-			d.refuse(w, r, http.StatusInternalServerError, tool.Errorf(tool.KindUnknown, "internal error").
-				Suggest("look into the log of the host; it is a bug"))
-		}()
-		next.ServeHTTP(w, r)
-	})
-}

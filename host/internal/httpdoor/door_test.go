@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -71,10 +74,17 @@ func testCatalog() *catalog.Catalog {
 				Name: name, Title: "A tool", Description: "does it", InputSchema: json.RawMessage(`{"type":"object"}`),
 				OutputSchema: json.RawMessage(`{"type":"object","title":"report"}`),
 				Facts:        tool.Facts{Command: "nmap", AllowedFlags: []string{"-sT"}},
+				Needs: []tool.Need{{
+					Kind: tool.NeedCommand, Name: "nmap", MinVersion: "7.80", Install: "apt install nmap",
+				}},
 			},
 			Settings: catalog.Settings{
 				Enabled: enabled, Concurrency: 2, DefaultTimeout: 30 * time.Second, MaxTimeout: time.Minute,
-				BreakerThreshold: 5, BreakerRecovery: time.Minute, RateRequests: 10, RatePer: time.Minute,
+				QueueLength: 16,
+				Breaker: catalog.Breaker{
+					Threshold: 5, Recovery: time.Minute, Trials: 1, Multiplier: 1.5, MaxRecovery: 5 * time.Minute, Jitter: 0.1,
+				},
+				RateRequests: 10, RatePer: time.Minute,
 			},
 		}
 	}
@@ -100,6 +110,7 @@ func newDoor(t testing.TB, changes ...func(*Config)) *Door {
 	if err != nil {
 		t.Fatalf("New = %v, want a door", err)
 	}
+	checkAnswers(t, d)
 	return d
 }
 
@@ -110,6 +121,24 @@ func withTokens(c *Config) {
 		panic(err) // one token has no twin
 	}
 	c.Tokens = tokens
+}
+
+// withEverything gives a door something behind each of its routes.
+func withEverything(c *Config) {
+	c.Metrics, c.MetricsJSON = says("text/plain; version=0.0.4", "up 1\n"), says("application/json", `{"up":1}`)
+	c.MCP = says("application/json", `{}`)
+	c.SetEnabled = func(context.Context, string, bool, string) error { return nil }
+	c.SetBreaker = c.SetEnabled
+	c.Configuration = func() any { return map[string]any{"server": map[string]any{}} }
+	c.Events = events.New(events.Config{})
+}
+
+// says is a handler that always answers the same.
+func says(media, text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", media)
+		_, _ = io.WriteString(w, text) // to a test that reads
+	})
 }
 
 // request makes a request as a program on this machine sends it. Of header, each pair is a name and a value.
@@ -250,7 +279,7 @@ func TestACallThatWentWellIsAReport(t *testing.T) {
 	var got tool.Request
 	d := newDoor(t, withTokens, calling(func(ctx context.Context, r tool.Request) (tool.Result, error) {
 		got = r
-		if client := auth.Client(ctx); client != "ci" {
+		if client := origin.From(ctx).Client; client != "ci" {
 			t.Errorf("the context's client = %q, want ci", client)
 		}
 		return tool.Result{Stdout: "a < b", ReturnCode: 1, ExecutionID: "e", Data: json.RawMessage(`{"up":true}`)},
@@ -305,11 +334,7 @@ func TestPlans(t *testing.T) {
 }
 
 func TestEachMethodHasItsPlace(t *testing.T) {
-	d := newDoor(t, func(c *Config) {
-		c.Metrics = http.HandlerFunc(func(http.ResponseWriter,
-			*http.Request) {
-		})
-	})
+	d := newDoor(t, func(c *Config) { c.Metrics = says("text/plain", "up 1\n") })
 	for _, row := range []struct {
 		method, path string
 		status       int

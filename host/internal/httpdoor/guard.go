@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -71,7 +71,8 @@ func withoutPort(header string) string {
 func (d *Door) knownHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !d.cfg.Hosts.allow(r.Host) {
-			d.refuse(w, r, http.StatusForbidden, tool.Errorf(tool.KindForbidden, "the Host %q is not served here", r.Host).
+			d.refuse(w, r, http.StatusForbidden, tool.Errorf(
+				tool.KindForbidden, "the Host %q is not served here", r.Host).
 				Suggest("use the address that the host listens on: %s", strings.Join(d.cfg.Hosts.Names, ", ")))
 			return
 		}
@@ -84,7 +85,8 @@ func (d *Door) knownHost(next http.Handler) http.Handler {
 func (d *Door) sameOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if foreignOrigin(r) {
-			d.refuse(w, r, http.StatusForbidden, tool.Errorf(tool.KindForbidden, "requests of other sites are not served").
+			d.refuse(w, r, http.StatusForbidden, tool.Errorf(
+				tool.KindForbidden, "requests of other sites are not served").
 				Suggest("call from a program, or from a page of this origin"))
 			return
 		}
@@ -113,7 +115,7 @@ func foreignOrigin(r *http.Request) bool {
 // authenticate lets only known clients in, before anything of the body is read.
 func (d *Door) authenticate(next http.Handler) http.Handler {
 	return d.identify(func(w http.ResponseWriter, r *http.Request) {
-		if auth.Client(r.Context()) == "" {
+		if origin.From(r.Context()).Client == "" {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="gatehouse"`)
 			d.refuse(w, r, http.StatusUnauthorized, tool.Errorf(
 				tool.KindUnauthenticated, "a valid bearer token is required").
@@ -132,17 +134,33 @@ func (d *Door) identify(next http.HandlerFunc) http.Handler {
 		if client == "" {
 			w.Header().Set("Connection", "close") // strangers keep no connection from those who may call
 		}
-		next(w, r.WithContext(auth.WithClient(r.Context(), client)))
+		next(w, r.WithContext(origin.With(r.Context(), origin.Origin{
+			Client: client, Door: origin.REST, Remote: remote(r), Trace: trace(r),
+		})))
 	})
+}
+
+// remote is the address of the peer.
+func remote(r *http.Request) string {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return "unknown"
+	}
+	return addr.Addr().Unmap().String()
+}
+
+// trace is where the request stands in the caller's trace; of several such headers none is believed.
+func trace(r *http.Request) origin.Trace {
+	headers := r.Header.Values("Traceparent")
+	if len(headers) != 1 {
+		return origin.Trace{}
+	}
+	return origin.ParseTraceparent(headers[0])
 }
 
 func (d *Door) client(r *http.Request) string {
 	if d.cfg.Tokens == nil {
-		addr, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil {
-			return "unknown"
-		}
-		return addr.Addr().Unmap().String()
+		return remote(r)
 	}
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {

@@ -142,8 +142,7 @@ func TestWhoComesIn(t *testing.T) {
 		{"as a cookie", []string{"Cookie", "token=secret"}, false},
 	} {
 		d := newDoor(t, withTokens, func(c *Config) {
-			ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-			c.MCP, c.Metrics = ok, ok
+			c.MCP, c.Metrics = says("application/json", "{}"), says("text/plain", "up 1\n")
 		})
 		for _, target := range []string{
 			"GET /", "GET /tools", "GET /tools/ATool", "POST /tools/ATool/execute", "POST /tools/ATool/plan",

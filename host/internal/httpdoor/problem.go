@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -39,44 +39,67 @@ func statusOf(k tool.Kind) int {
 	}
 }
 
+// bareStatus is the ladder where there is no result for an error to stand in.
+func bareStatus(k tool.Kind) int {
+	if k.InResult() {
+		return http.StatusBadGateway
+	}
+	return statusOf(k)
+}
+
 // problem is an error as RFC 9457 has it.
 type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
+	Type   string `json:"type" jsonschema:"urn:gatehouse:error: and the error_type"`
+	Title  string `json:"title" jsonschema:"the words of the status"`
+	Status int    `json:"status" jsonschema:"the HTTP status"`
+	Detail string `json:"detail" jsonschema:"what went wrong, for people"`
 
-	Kind          tool.Kind      `json:"error_type"`
-	Suggestion    string         `json:"recovery_suggestion,omitempty"`
-	Time          time.Time      `json:"timestamp"`
-	Tool          string         `json:"tool,omitempty"`
-	Target        string         `json:"target,omitempty"`
-	RetryAfter    float64        `json:"retry_after,omitempty"` // seconds
-	Metadata      map[string]any `json:"metadata,omitempty"`
-	CorrelationID string         `json:"correlation_id,omitempty"`
-	ExecutionID   string         `json:"execution_id,omitempty"`
+	Kind          tool.Kind      `json:"error_type" jsonschema:"what went wrong, for programs"`
+	Suggestion    string         `json:"recovery_suggestion,omitempty" jsonschema:"what to do next"`
+	Time          time.Time      `json:"timestamp" jsonschema:"when it went wrong, UTC"`
+	Tool          string         `json:"tool,omitempty" jsonschema:"the tool that was asked for"`
+	Target        string         `json:"target,omitempty" jsonschema:"the target as it was written"`
+	RetryAfter    float64        `json:"retry_after,omitempty" jsonschema:"seconds after which it is worth trying again"`
+	Metadata      map[string]any `json:"metadata,omitempty" jsonschema:"facts about the error"`
+	CorrelationID string         `json:"correlation_id,omitempty" jsonschema:"under which it stands in the log"`
+	ExecutionID   string         `json:"execution_id,omitempty" jsonschema:"of the call"`
 }
 
 // refuse answers a request that never became a call, and logs it under an id that the answer carries too.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, e *tool.Error) {
 	id := uuid.Must(uuid.NewV7()).String()
-	d.cfg.Logger.InfoContext(r.Context(), "request refused", "correlation_id", id, "status", status,
-		"error_type", string(e.Kind), "error", e.Message, "client", auth.Client(r.Context()), "remote", r.RemoteAddr)
+	attrs := []any{
+		"correlation_id", id, "status", status, "error_type", string(e.Kind), "error", e.Message,
+		"client", origin.From(r.Context()).Client, "remote", r.RemoteAddr,
+	}
+	if t := trace(r); t.ID != "" {
+		attrs = append(attrs, "trace_id", t.ID)
+	}
+	d.cfg.Logger.InfoContext(r.Context(), "request refused", attrs...)
 	writeProblem(w, status, e, tool.Result{CorrelationID: id})
 }
 
 // writeProblem answers with an error; r gives it the ids of the call.
 func writeProblem(w http.ResponseWriter, status int, e *tool.Error, r tool.Result) {
 	p := problem{
-		Type: "urn:gatehouse:error:" + string(e.Kind), Title: http.StatusText(status), Status: status, Detail: e.Message,
-		Kind: e.Kind, Suggestion: e.Suggestion, Time: e.Time, Tool: e.Tool, Target: e.Target, Metadata: e.Metadata,
+		Type: "urn:gatehouse:error:" + string(e.Kind), Title: http.StatusText(status), Status: status,
+		Detail: e.Message, Kind: e.Kind, Suggestion: e.Suggestion, Time: e.Time,
+		Tool: e.Tool, Target: e.Target, Metadata: e.Metadata,
 		CorrelationID: r.CorrelationID, ExecutionID: r.ExecutionID,
 	}
 	if e.RetryAfter > 0 {
 		p.RetryAfter = tool.RetrySeconds(e.RetryAfter)
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
+	correlate(w, r.CorrelationID)
 	write(w, status, "application/problem+json", p)
+}
+
+// correlate puts the id under which a call stands in logs and trail beside its answer.
+func correlate(w http.ResponseWriter, id string) {
+	if id != "" {
+		w.Header().Set("X-Correlation-ID", id)
+	}
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) { write(w, status, "application/json", v) }
@@ -84,9 +107,12 @@ func writeJSON(w http.ResponseWriter, status int, v any) { write(w, status, "app
 func write(w http.ResponseWriter, status int, mediaType string, v any) {
 	body, err := encode(v)
 	if err != nil { // a value of ours that JSON cannot carry is a bug
+		e := tool.Errorf(tool.KindUnknown, "the answer cannot be written as JSON")
 		status, mediaType = http.StatusInternalServerError, "application/problem+json"
-		body = []byte(`{"type":"urn:gatehouse:error:unknown","title":"Internal Server Error","status":500,` +
-			`"detail":"the answer cannot be written as JSON","error_type":"unknown"}`)
+		body, _ = encode(problem{ // texts and a time are always JSON
+			Type: "urn:gatehouse:error:unknown", Title: http.StatusText(status), Status: status, Detail: e.Message,
+			Kind: e.Kind, Time: e.Time,
+		})
 	}
 	begin(w, status, mediaType)
 	_, _ = w.Write(body) // a client that went away is no failure of ours

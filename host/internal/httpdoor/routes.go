@@ -1,42 +1,58 @@
 package httpdoor
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/gorilla/mux"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
+// indexView is what GET / answers.
+type indexView struct {
+	Name      string   `json:"name" jsonschema:"gatehouse"`
+	Version   string   `json:"version" jsonschema:"of the host"`
+	Transport string   `json:"transport" jsonschema:"how clients reach it"`
+	Tools     int      `json:"tools" jsonschema:"how many there are"`
+	Enabled   int      `json:"enabled_tools" jsonschema:"how many of them can be called"`
+	Endpoints []string `json:"endpoints" jsonschema:"method and path of each route"`
+}
+
 func (d *Door) index(w http.ResponseWriter, _ *http.Request) {
 	entries := d.cfg.Catalog().Entries()
-	enabled := 0
-	for _, e := range entries {
-		if e.Settings.Enabled {
-			enabled++
+	v := indexView{
+		Name: "gatehouse", Version: d.cfg.Version, Transport: d.cfg.Transport, Tools: len(entries),
+		Enabled: enabled(entries), Endpoints: []string{},
+	}
+	for _, r := range d.rows {
+		if r.path != "/" {
+			v.Endpoints = append(v.Endpoints, cmp.Or(r.method, http.MethodPost)+" "+r.path)
 		}
 	}
-	endpoints := []string{
-		"GET /livez", "GET /readyz", "GET /health", "GET /tools", "GET /tools/{name}",
-		"POST /tools/{name}/execute", "POST /tools/{name}/plan",
+	writeJSON(w, http.StatusOK, v)
+}
+
+func enabled(entries []*catalog.Entry) int {
+	n := 0
+	for _, e := range entries {
+		if e.Settings.Enabled {
+			n++
+		}
 	}
-	if d.cfg.Metrics != nil {
-		endpoints = append(endpoints, "GET /metrics")
-	}
-	if d.cfg.MCP != nil {
-		endpoints = append(endpoints, "POST /mcp")
-	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"name": "gatehouse", "version": d.cfg.Version, "transport": d.cfg.Transport,
-		"tools": len(entries), "enabled_tools": enabled, "endpoints": endpoints,
-	})
+	return n
+}
+
+// statusView is what the routes for orchestrators answer.
+type statusView struct {
+	Status string `json:"status" jsonschema:"alive or ready"`
 }
 
 func (d *Door) livez(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
+	writeJSON(w, http.StatusOK, statusView{"alive"})
 }
 
 func (d *Door) readyz(w http.ResponseWriter, _ *http.Request) {
@@ -45,110 +61,48 @@ func (d *Door) readyz(w http.ResponseWriter, _ *http.Request) {
 			tool.KindUnavailable, "plugins are being started").Suggest("try again in a second"), tool.Result{})
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	writeJSON(w, http.StatusOK, statusView{"ready"})
 }
 
 // health tells details only to those who may know them.
 func (d *Door) health(w http.ResponseWriter, r *http.Request) {
 	report := d.cfg.Health()
-	if auth.Client(r.Context()) == "" {
+	if origin.From(r.Context()).Client == "" {
 		report.Checks = nil
 	}
 	status := map[health.Status]int{
 		health.Healthy: http.StatusOK, health.Degraded: http.StatusMultiStatus,
 	}[report.Status]
-	if status == 0 {
-		status = http.StatusServiceUnavailable
+	if status == 0 { // whatever is not known to be good
+		status, report.Status = http.StatusServiceUnavailable, health.Unhealthy
 	}
 	writeJSON(w, status, report)
 }
 
-// toolView is a tool as GET /tools shows it. The schemas stand only in GET /tools/{name}.
-type toolView struct {
-	Name           string          `json:"name"`
-	Title          string          `json:"title,omitempty"`
-	Enabled        bool            `json:"enabled"`
-	Plugin         string          `json:"plugin"`
-	Version        string          `json:"plugin_version"`
-	Command        string          `json:"command,omitempty"`
-	Description    string          `json:"description"`
-	Concurrency    concurrencyView `json:"concurrency"`
-	DefaultTimeout float64         `json:"default_timeout_sec"`
-	MaxTimeout     float64         `json:"max_timeout_sec"`
-	RateLimit      rateView        `json:"rate_limit"`
-	Breaker        breakerView     `json:"circuit_breaker"`
-	Limits         Limits          `json:"limits"`
-	Policy         policyView      `json:"policy"`
-	InputSchema    any             `json:"input_schema,omitempty"`
-	OutputSchema   any             `json:"output_schema,omitempty"`
-}
-
-type concurrencyView struct {
-	Limit  int `json:"limit"`
-	Active int `json:"active"`
-	Queued int `json:"queued"`
-}
-
-type rateView struct {
-	Requests int     `json:"requests"`
-	Per      float64 `json:"per_sec"`
-}
-
-type breakerView struct {
-	ToolState
-	Threshold int     `json:"failure_threshold"`
-	Recovery  float64 `json:"recovery_timeout_sec"`
-}
-
-type policyView struct {
-	AllowedFlags []string          `json:"allowed_flags,omitempty"`
-	GatedFlags   []string          `json:"gated_flags,omitempty"`
-	Templates    map[string]string `json:"templates,omitempty"`
-	Intrusive    bool              `json:"can_be_intrusive"`
-}
-
-func (d *Door) view(e *catalog.Entry) toolView {
-	state := d.cfg.State(e.Spec.Name)
-	return toolView{
-		Name: e.Spec.Name, Title: e.Spec.Title, Enabled: e.Settings.Enabled, Plugin: e.Plugin, Version: e.Version,
-		Command: e.Spec.Facts.Command, Description: e.Spec.Description,
-		Concurrency:    concurrencyView{Limit: e.Settings.Concurrency, Active: state.Active, Queued: state.Queued},
-		DefaultTimeout: e.Settings.DefaultTimeout.Seconds(), MaxTimeout: e.Settings.MaxTimeout.Seconds(),
-		RateLimit: rateView{Requests: e.Settings.RateRequests, Per: e.Settings.RatePer.Seconds()},
-		Breaker: breakerView{
-			ToolState: state, Threshold: e.Settings.BreakerThreshold, Recovery: e.Settings.BreakerRecovery.Seconds(),
-		},
-		Limits: d.cfg.Limits,
-		Policy: policyView{
-			AllowedFlags: e.Spec.Facts.AllowedFlags, GatedFlags: e.Spec.Facts.GatedFlags,
-			Templates: e.Spec.Facts.Templates, Intrusive: e.Spec.Intrusive,
-		},
-	}
-}
-
 func (d *Door) listTools(w http.ResponseWriter, _ *http.Request) {
-	tools := []toolView{}
-	enabled := 0
-	for _, e := range d.cfg.Catalog().Entries() {
-		tools = append(tools, d.view(e))
-		if e.Settings.Enabled {
-			enabled++
-		}
+	entries := d.cfg.Catalog().Entries()
+	v := toolListView{Tools: []toolView{}, Total: len(entries), Enabled: enabled(entries)}
+	for _, e := range entries {
+		v.Tools = append(v.Tools, d.view(e))
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"tools": tools, "total": len(tools), "enabled": enabled})
+	writeJSON(w, http.StatusOK, v)
 }
 
 func (d *Door) getTool(w http.ResponseWriter, r *http.Request) {
 	name := mux.Vars(r)["name"]
 	e, ok := d.cfg.Catalog().Lookup(name)
 	if !ok {
-		d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindToolNotFound, "there is no tool %s", name).
-			Suggest("GET /tools lists them"))
+		d.noSuchTool(w, r, name)
 		return
 	}
 	v := d.view(e)
 	v.InputSchema, v.OutputSchema = e.Spec.InputSchema, e.Spec.OutputSchema
 	writeJSON(w, http.StatusOK, v)
+}
+
+func (d *Door) noSuchTool(w http.ResponseWriter, r *http.Request, name string) {
+	d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindToolNotFound, "there is no tool %s", name).
+		Suggest("GET /tools lists them"))
 }
 
 func (d *Door) execute(w http.ResponseWriter, r *http.Request) {
@@ -161,6 +115,7 @@ func (d *Door) execute(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, statusOf(e.Kind), e, res)
 		return
 	}
+	correlate(w, res.CorrelationID)
 	writeReport(w, tool.NewReport(res, err))
 }
 
@@ -171,13 +126,11 @@ func (d *Door) plan(w http.ResponseWriter, r *http.Request) {
 	}
 	p, err := d.cfg.Caller.Plan(r.Context(), req)
 	if e := tool.AsError(err); e != nil {
-		status := statusOf(e.Kind)
-		if e.Kind.InResult() { // there is no result for it to stand in
-			status = http.StatusBadGateway
-		}
-		writeProblem(w, status, e, tool.Result{ExecutionID: p.ExecutionID, CorrelationID: p.CorrelationID})
+		ids := tool.Result{ExecutionID: p.ExecutionID, CorrelationID: p.CorrelationID}
+		writeProblem(w, bareStatus(e.Kind), e, ids)
 		return
 	}
+	correlate(w, p.CorrelationID)
 	writeJSON(w, http.StatusOK, p)
 }
 
@@ -188,5 +141,10 @@ func (d *Door) request(w http.ResponseWriter, r *http.Request) (tool.Request, bo
 		d.refuse(w, r, status, err)
 		return tool.Request{}, false
 	}
-	return tool.Request{Tool: mux.Vars(r)["name"], Client: auth.Client(r.Context()), Arguments: args}, true
+	return tool.Request{Tool: mux.Vars(r)["name"], Client: origin.From(r.Context()).Client, Arguments: args}, true
+}
+
+// mcp hands a request to the MCP endpoint, which reads the body itself.
+func (d *Door) mcp(w http.ResponseWriter, r *http.Request) {
+	d.limitBody(d.cfg.MCP, maxMCPBody).ServeHTTP(w, r)
 }

@@ -22,7 +22,9 @@ func TestHealthTellsDetailsOnlyToThoseWhoMayKnow(t *testing.T) {
 	} {
 		d := newDoor(t, withTokens, func(c *Config) {
 			c.Health = func() health.Report {
-				return health.Report{Status: row.status, Checks: map[string]health.Check{"plugins": {}}}
+				return health.Report{Status: row.status, Checks: map[string]health.Check{
+					"plugins": {Status: health.Healthy, Priority: health.Critical},
+				}}
 			}
 		})
 		for header, details := range map[string]bool{"": false, "Bearer wrong": false, "Bearer secret": true} {
@@ -31,7 +33,15 @@ func TestHealthTellsDetailsOnlyToThoseWhoMayKnow(t *testing.T) {
 				r.Header.Set("Authorization", header)
 			}
 			w := serve(d, r)
-			if got := parse(t, w, "application/json"); w.Code != row.code || (got["checks"] != nil) != details {
+			want := string(row.status)
+			if want == "odd" {
+				want = "unhealthy"
+			}
+			got := parse(t, w, "application/json")
+			if got["status"] != want {
+				t.Errorf("GET /health (%s) = %v, want %s", row.status, got["status"], want)
+			}
+			if w.Code != row.code || (got["checks"] != nil) != details {
 				t.Errorf("GET /health (%s) with %q = %d %s, want %d, details: %t", row.status, header, w.Code, w.Body,
 					row.code, details)
 			}
@@ -50,7 +60,15 @@ func TestReadyz(t *testing.T) {
 }
 
 func TestToolsAreShown(t *testing.T) {
-	d := newDoor(t)
+	d := newDoor(t, func(c *Config) {
+		c.State = func(string) ToolState {
+			return ToolState{
+				Breaker: "OPEN", Failures: 4, RetryAfterSeconds: 12.5, Forced: true, Active: 1, Queued: 3,
+				Calls: 7, Errors: 2,
+			}
+		}
+		c.Limits = func() Limits { return Limits{MaxStdoutBytes: 1, MaxMemoryMB: 512} }
+	})
 	list := parse(t, serve(d, request("GET", "/tools", "")), "application/json")
 	tools, _ := list["tools"].([]any)
 	if list["total"] != 2.0 || list["enabled"] != 1.0 || len(tools) != 2 {
@@ -61,7 +79,14 @@ func TestToolsAreShown(t *testing.T) {
 		"name": "ATool", "enabled": "true", "plugin": "plugin", "plugin_version": "1.2.3", "command": "nmap",
 		"default_timeout_sec": "30", "max_timeout_sec": "60", "input_schema": "<nil>",
 		"concurrency": "map[active:1 limit:2 queued:3]", "rate_limit": "map[per_sec:60 requests:10]",
-		"circuit_breaker": "map[consecutive_failures:0 failure_threshold:5 recovery_timeout_sec:60 state:CLOSED]",
+		"limits": "map[max_args_length:0 max_file_descriptors:0 max_memory_mb:512 max_network_size:0 " +
+			"max_stderr_bytes:0 max_stdout_bytes:1]",
+		"queue": "map[length:16 queued:3]", "metrics": "map[calls:7 errors:2]",
+		"needs": "[map[install:apt install nmap kind:command min_version:7.80 name:nmap optional:false]]",
+		"circuit_breaker": "map[consecutive_failures:4 failure_threshold:5 forced:true " +
+			"half_open_success_threshold:1 max_recovery_timeout_sec:300 recovery_jitter:0.1 " +
+			"recovery_multiplier:1.5 recovery_timeout_sec:60 " +
+			"retry_after:12.5 state:OPEN]",
 	} {
 		if got := fmt.Sprint(first[member]); got != want {
 			t.Errorf("GET /tools: %s = %s, want %s", member, got, want)
@@ -81,9 +106,10 @@ func TestTheIndexListsWhatIsThere(t *testing.T) {
 		change func(*Config)
 		want   int
 	}{
-		{func(*Config) {}, 7},
-		{func(c *Config) { c.MCP = nothing }, 8},
-		{func(c *Config) { c.MCP, c.Metrics = nothing, nothing }, 9},
+		{func(*Config) {}, 8},
+		{func(c *Config) { c.MCP = nothing }, 9},
+		{func(c *Config) { c.MCP, c.Metrics = nothing, nothing }, 10},
+		{withEverything, 16},
 	} {
 		got := parse(t, serve(newDoor(t, row.change), request("GET", "/", "")), "application/json")
 		if endpoints, _ := got["endpoints"].([]any); len(endpoints) != row.want || got["tools"] != 2.0 ||

@@ -24,11 +24,16 @@ const (
 func (d *Door) Serve(ctx context.Context, l net.Listener, maxConnections int, grace time.Duration) error {
 	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelCalls()
+	streams, endStreams := context.WithCancel(calls)
+	defer endStreams()
 	srv := &http.Server{
 		Handler: d, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return calls },
-		ErrorLog:    slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(calls, closingKey{}, streams)
+		},
+		ErrorLog: slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug),
 	}
+	srv.RegisterOnShutdown(endStreams) // nothing waits for streams that have no end
 	if d.cfg.Closing != nil {
 		srv.RegisterOnShutdown(d.cfg.Closing)
 	}
@@ -44,6 +49,13 @@ func (d *Door) Serve(ctx context.Context, l net.Listener, maxConnections int, gr
 		err = errors.Join(err, served)
 	}
 	return err
+}
+
+// ServeMetrics serves like Serve, but /metrics and /livez alone: for a port of its own.
+func (d *Door) ServeMetrics(
+	ctx context.Context, l net.Listener, maxConnections int, grace time.Duration,
+) error {
+	return d.MetricsOnly().Serve(ctx, l, maxConnections, grace)
 }
 
 // shutdown escalates: wait, cancel, close.

@@ -1,98 +1,163 @@
-// Package metrics holds the instruments of the host, as one struct on a registry of its own.
+// Package metrics holds the instruments of the host, as one struct on a registry of its own. [Metrics] counts
+// what its methods are told; what others know better (plugins, queues, audit trail) it asks of [Sources] when
+// somebody reads; [Observation] is what is to be told of a call that ended.
 //
-//	m := metrics.New()
-//	m.Started("NmapTool")
-//	m.Finished("NmapTool", tool.KindTimeout, 3*time.Second, true)
+//	m := metrics.New(metrics.Config{Version: "v1.2.0", Sources: metrics.Sources{Queue: router.Waiting}})
+//	m.Tools([]string{"NmapTool"})
+//	m.Received("NmapTool", false)
+//	m.Finished(metrics.Observation{Tool: "NmapTool", Gate: "rate", Kind: tool.KindRateLimited})
 //	http.Handle("/metrics", m.Handler())
+//
+// Nothing that a client says becomes a label: a tool is one of the catalog or [Unknown], a gate, a kind, a
+// verdict and a state are of fixed lists, an endpoint is a route of the door or [Other].
 package metrics
 
 import (
-	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Unknown is the label of every tool that there is not: what callers invent never becomes a label.
-const Unknown = "unknown"
+// The labels of what is in no list.
+const (
+	Unknown = "unknown" // of a tool that is not in the catalog
+	Other   = "other"   // of a gate or an endpoint
+)
 
-// Metrics are the instruments. Labels are names of tools, kinds of errors and route templates only.
+// Bounds of what comes from plugins: a directory with more of them is shown in part.
+const (
+	maxTools   = 1024
+	maxPlugins = 1024
+)
+
+// Config says who asks. Every field may be zero.
+type Config struct {
+	Version, Revision string // of the build; empty: "unknown"
+
+	// Known reports whether a tool is in the catalog. It is asked about names that Tools has not named, for
+	// the moment between a new catalog and Tools; nil: no such tool is known.
+	Known   func(tool string) bool
+	Sources Sources
+}
+
+// Metrics are the instruments. All methods may be used at the same time.
 type Metrics struct {
-	registry *prometheus.Registry
-	total    *prometheus.CounterVec   // tool, status, error_type
-	errors   *prometheus.CounterVec   // tool, error_type
-	duration *prometheus.HistogramVec // tool
-	active   *prometheus.GaugeVec     // tool
-	breaker  *prometheus.GaugeVec     // tool
-	http     *prometheus.HistogramVec // endpoint
+	registry  *prometheus.Registry
+	known     func(string) bool
+	vecs      vecs
+	tools     tools
+	endpoints endpoints
+	reloads   *prometheus.CounterVec // outcome
+	reloaded  prometheus.Gauge
+}
+
+// vecs are the instruments of the way of a call, by tool.
+type vecs struct {
+	received, total, errors, refusals, plans *prometheus.CounterVec
+	output, truncated, transitions           *prometheus.CounterVec
+	active, breaker                          *prometheus.GaugeVec
+	duration, queued                         *prometheus.HistogramVec
+	byTool                                   []interface{ DeletePartialMatch(prometheus.Labels) int }
 }
 
 // New makes the instruments.
-func New() *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mcp_tool_execution_total", Help: "Calls that ended, refused ones too.",
-		}, []string{"tool", "status", "error_type"}),
-		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mcp_tool_errors_total", Help: "Calls that ended with an error.",
-		}, []string{"tool", "error_type"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "mcp_tool_execution_duration_seconds", Help: "From the door and back, waiting included.",
-			Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 600, 3600},
-		}, []string{"tool"}),
-		active: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "mcp_tool_active_executions", Help: "Calls under way.",
-		}, []string{"tool"}),
-		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "mcp_circuit_breaker_state", Help: "0 closed, 1 open, 2 half open.",
-		}, []string{"tool"}),
-		http: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "mcp_http_request_duration_seconds", Help: "By route template.",
-			Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 600},
-		}, []string{"endpoint"}),
+func New(cfg Config) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), known: cfg.Known}
+	if m.known == nil {
+		m.known = func(string) bool { return false }
 	}
-	m.registry.MustRegister(m.total, m.errors, m.duration, m.active, m.breaker, m.http,
+	make := promauto.With(m.registry)
+	m.vecs = newVecs(make)
+	m.endpoints.seconds = make.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "mcp_http_request_duration_seconds", Help: "Time of HTTP requests, by route.",
+		Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 600},
+	}, []string{"endpoint"})
+	m.reloads = make.NewCounterVec(prometheus.CounterOpts{
+		Name: "mcp_config_reloads_total", Help: "Attempts to load the configuration again, by outcome.",
+	}, []string{"outcome"})
+	m.reloaded = make.NewGauge(prometheus.GaugeOpts{
+		Name: "mcp_config_last_reload_success_timestamp_seconds",
+		Help: "When the configuration in force was loaded.",
+	})
+	for _, outcome := range []string{applied, rejected} {
+		m.reloads.WithLabelValues(outcome)
+	}
+	buildInfo(make, cfg)
+	m.registry.MustRegister(&asked{from: cfg.Sources, shown: m.shown, usage: usage},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.Tools(nil)
+	m.Endpoints(nil)
 	return m
 }
 
-// Started counts a call that passed every gate.
-func (m *Metrics) Started(name string) { m.active.WithLabelValues(name).Inc() }
-
-// Finished counts a call that ended; kind is empty when it went well, ran is whether it was counted by
-// Started.
-func (m *Metrics) Finished(name string, kind tool.Kind, elapsed time.Duration, ran bool) {
-	if ran {
-		m.active.WithLabelValues(name).Dec()
+func newVecs(make promauto.Factory) vecs {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return make.NewCounterVec(
+			prometheus.CounterOpts{Name: name, Help: help}, append([]string{"tool"}, labels...))
 	}
-	status := "success"
-	if kind != "" {
-		if !kind.Known() { // only kinds of the table become labels
-			kind = tool.KindUnknown
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return make.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"tool"})
+	}
+	seconds := func(name, help string, buckets ...float64) *prometheus.HistogramVec {
+		return make.NewHistogramVec(
+			prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"tool"})
+	}
+	v := vecs{
+		received: counter("mcp_tool_calls_received_total", "Calls that arrived, refused ones too; no plans."),
+		total: counter("mcp_tool_execution_total", "Calls that ended, refused ones too; no plans.",
+			"status", "error_type"),
+		errors:   counter("mcp_tool_errors_total", "Calls that ended with an error.", "error_type"),
+		refusals: counter("mcp_tool_refusals_total", "Calls that a gate refused.", "gate"),
+		plans: counter("mcp_tool_plans_total", "Dry runs that ended, by verdict or by error.",
+			"verdict", "error_type"),
+		output: counter("mcp_tool_output_bytes_total", "Bytes of output that were kept.", "stream"),
+		truncated: counter("mcp_tool_truncated_outputs_total", "Outputs that were cut at the limit.",
+			"stream"),
+		transitions: counter("mcp_circuit_breaker_transitions_total", "Changes of a breaker's state.",
+			"to"),
+		active:  gauge("mcp_tool_active_executions", "Calls that passed every gate and run."),
+		breaker: gauge("mcp_circuit_breaker_state", "0 closed, 1 open, 2 half open."),
+		duration: seconds("mcp_tool_execution_duration_seconds",
+			"Time of calls that passed every gate, from the door and back, waiting included.",
+			.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 600, 3600),
+		queued: seconds("mcp_tool_queue_wait_seconds", "Time that calls waited for a slot.",
+			.001, .01, .1, .5, 1, 5, 15, 60, 300, 600),
+	}
+	v.byTool = append(v.byTool, v.received, v.total, v.errors, v.refusals, v.plans, v.output, v.truncated,
+		v.transitions, v.active, v.breaker, v.duration, v.queued)
+	return v
+}
+
+func buildInfo(make promauto.Factory, cfg Config) {
+	known := func(s string) string {
+		if s == "" {
+			return Unknown
 		}
-		status = "error"
-		m.errors.WithLabelValues(name, string(kind)).Inc()
+		return s
 	}
-	m.total.WithLabelValues(name, status, string(kind)).Inc()
-	m.duration.WithLabelValues(name).Observe(elapsed.Seconds())
+	make.NewGaugeVec(prometheus.GaugeOpts{Name: "mcp_build_info", Help: "The build that runs; always 1."},
+		[]string{"version", "goversion", "revision"}).
+		WithLabelValues(known(cfg.Version), runtime.Version(), known(cfg.Revision)).Set(1)
 }
 
-// Breaker shows the state of a tool's breaker: 0 closed, 1 open, 2 half open.
-func (m *Metrics) Breaker(name string, state int) {
-	m.breaker.WithLabelValues(name).Set(float64(state))
+// The outcomes of loading the configuration again.
+const (
+	applied  = "applied"
+	rejected = "rejected"
+)
+
+// Reload counts an attempt to load the configuration again. The first load, at the start, is told by Loaded.
+func (m *Metrics) Reload(ok bool, at time.Time) {
+	if !ok {
+		m.reloads.WithLabelValues(rejected).Inc()
+		return
+	}
+	m.reloads.WithLabelValues(applied).Inc()
+	m.Loaded(at)
 }
 
-// Request counts an HTTP request under its route template.
-func (m *Metrics) Request(endpoint string, elapsed time.Duration) {
-	m.http.WithLabelValues(endpoint).Observe(elapsed.Seconds())
-}
-
-// Handler serves the instruments as Prometheus text.
-func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
-}
+// Loaded says since when the configuration in force is.
+func (m *Metrics) Loaded(at time.Time) { m.reloaded.Set(float64(at.UnixMilli()) / 1000) }

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+)
+
+// remote is a command's way to a host that runs already.
+type remote struct {
+	url, tokenFile, reason string
+}
+
+func (o *remote) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.url, "url", "", "address of the running host (default: http:// and server.host:server.port)")
+	f.StringVar(&o.tokenFile, "token-file", "",
+		"file with a token of the role admin (default: GATEHOUSE_TOKEN of the environment, else the generated token)")
+	f.StringVar(&o.reason, "reason", "", "why, for the audit trail")
+}
+
+const (
+	remoteTimeout = 30 * time.Second
+	maxAnswer     = 4 << 20 // bytes
+)
+
+// post asks the running host to do something, and returns its answer.
+func (a *app) post(ctx context.Context, o remote, path string) ([]byte, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	base, err := o.base(cfg)
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	token, err := a.clientToken(o, cfg)
+	if err != nil {
+		return nil, failure(err)
+	}
+	body, err := json.Marshal(map[string]string{"reason": o.reason})
+	if err != nil {
+		return nil, failure(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return answer(req)
+}
+
+// noRedirects is a client that takes its token nowhere else.
+var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+	return http.ErrUseLastResponse
+}}
+
+func answer(req *http.Request) ([]byte, error) {
+	resp, err := noRedirects.Do(req)
+	if err != nil {
+		return nil, failure(fmt.Errorf("no host answers: %w; say where it is with --url, or start one with: "+
+			"gatehouse serve --transport http", err))
+	}
+	defer resp.Body.Close() // only read
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, failure(fmt.Errorf("read the answer: %w", err))
+	}
+	if resp.StatusCode == http.StatusOK {
+		return raw, nil
+	}
+	var problem struct {
+		Detail     string `json:"detail"`
+		Suggestion string `json:"recovery_suggestion"`
+	}
+	if json.Unmarshal(raw, &problem) != nil || problem.Detail == "" {
+		problem.Detail = "the host answers " + resp.Status
+	}
+	err = errors.New(line(problem.Detail))
+	if problem.Suggestion != "" {
+		err = fmt.Errorf("%w; %s", err, line(problem.Suggestion))
+	}
+	return nil, &exitError{code: exitRefused, err: err}
+}
+
+// base is the address of the host.
+func (o remote) base(cfg config.Config) (string, error) {
+	if o.url == "" {
+		if cfg.Server.Port == 0 {
+			return "", errors.New("server.port is 0, so nobody knows where the host listens; say it with --url")
+		}
+		return "http://" + net.JoinHostPort(cfg.Server.Host, strconv.Itoa(cfg.Server.Port)), nil
+	}
+	u, err := url.Parse(o.url)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return "", fmt.Errorf("--url %q is not an address such as http://127.0.0.1:8080", o.url)
+	}
+	return strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/"), nil
+}
+
+// clientToken is the credential to show; empty when none is asked for.
+func (a *app) clientToken(o remote, cfg config.Config) (string, error) {
+	switch {
+	case o.tokenFile != "":
+		raw, err := os.ReadFile(o.tokenFile)
+		if err != nil {
+			return "", fmt.Errorf("read the token: %w", err)
+		}
+		return strings.TrimSpace(string(raw)), nil
+	case a.getenv("GATEHOUSE_TOKEN") != "":
+		return a.getenv("GATEHOUSE_TOKEN"), nil
+	case cfg.Auth.Mode == config.AuthNone:
+		return "", nil
+	}
+	token, err := auth.ReadToken(cfg.Server.StateDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", errors.New("there is no token to show: name a file with --token-file, or set GATEHOUSE_TOKEN")
+	}
+	return token, err
+}
+
+// switchCommand makes the command that switches a tool.
+func (a *app) switchCommand(verb, short string) *cobra.Command {
+	var o remote
+	cmd := &cobra.Command{
+		Use: verb + " TOOL", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  gatehouse tools " + verb + " NmapTool --reason 'maintenance of the lab'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := a.post(cmd.Context(), o, "/tools/"+url.PathEscape(args[0])+"/"+verb); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(a.stdout, "%s: %sd\n", line(args[0]), verb)
+			return failure(err)
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (a *app) breakerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "breaker", Short: "Open or close the circuit breaker of a tool in a running host", Args: cobra.NoArgs,
+	}
+	for verb, short := range map[string]string{
+		"open":  "Refuse all calls of a tool until its breaker is closed by hand, or the host restarts",
+		"close": "Let calls through again, whoever opened the breaker, and forget the failures",
+	} {
+		var o remote
+		sub := &cobra.Command{
+			Use: verb + " TOOL", Short: short, Args: cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				if _, err := a.post(cmd.Context(), o, "/tools/"+url.PathEscape(args[0])+"/breaker/"+verb); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(a.stdout, "%s: breaker %s\n", line(args[0]), map[string]string{
+					"open": "opened", "close": "closed",
+				}[verb])
+				return failure(err)
+			},
+		}
+		o.flags(sub)
+		cmd.AddCommand(sub)
+	}
+	return cmd
+}

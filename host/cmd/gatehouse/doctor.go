@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/doctor"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
+)
+
+// Bounds of what doctor waits for.
+const (
+	doctorChecks = 10 * time.Second // the plugins' own checks
+	doctorPort   = 2 * time.Second  // who listens on a taken port
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var asJSON, strict bool
+	cmd := &cobra.Command{
+		Use: "doctor", Args: cobra.NoArgs,
+		Short: "Say what is wrong with this machine, and what to type",
+		Long: `Doctor looks at what a host needs on this machine: configuration, plugins and the programs that they run,
+directories, token, port. It starts the plugins, runs no tool, and changes nothing.
+
+Exit codes: 0 when nothing fails (warnings are allowed without --strict), 1 when something does, 2 for wrong flags.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			found := a.examine(cmd.Context())
+			if err := a.printFindings(found, asJSON); err != nil {
+				return failure(err)
+			}
+			worst := doctor.Worst(found)
+			if worst == doctor.Fail || strict && worst == doctor.Warn {
+				return &exitError{code: exitFailure}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 1 on warnings as well")
+	a.flag(cmd, "transport", "server.transport", "", "stdio or http; the port is looked at for http")
+	a.flag(cmd, "host", "server.host", "", "address to listen on")
+	a.flag(cmd, "port", "server.port", 0, "port to listen on")
+	return cmd
+}
+
+func (a *app) printFindings(found []doctor.Finding, asJSON bool) error {
+	if asJSON {
+		return writeJSON(a.stdout, map[string]any{"status": doctor.Worst(found), "findings": found})
+	}
+	return doctor.Print(a.stdout, found)
+}
+
+// examine looks at everything. What comes later may need what comes before.
+func (a *app) examine(ctx context.Context) []doctor.Finding {
+	l, err := a.read()
+	found := doctor.Configuration(l.File, l.Warnings, config.UnknownVariables(a.environ), err)
+	if err != nil {
+		return append(found, doctor.Finding{
+			Area: "the rest", Status: doctor.Warn, Message: "was not looked at: it depends on the configuration",
+		})
+	}
+	cfg := &l.Config
+	found = append(found, examineFiles(ctx, cfg)...)
+	found = append(found, examinePorts(ctx, cfg)...)
+	found = append(found, doctor.Directories(cfg.Plugins.Dirs, discover.Scan(cfg.Plugins.Dirs))...)
+	err = a.withHost(ctx, "", func(h *host) error {
+		found = append(found, examineFleet(ctx, h.fleet)...)
+		return nil
+	})
+	if err != nil {
+		found = append(found, doctor.Finding{Area: "host", Status: doctor.Fail, Message: err.Error()})
+	}
+	return found
+}
+
+// examineFiles looks at what the host writes. It comes before anything is started, and so before anything is
+// made.
+func examineFiles(ctx context.Context, cfg *config.Config) []doctor.Finding {
+	free := func(dir string) (uint64, error) { return health.FreeSpace(ctx, dir) }
+	state := cfg.Server.StateDir
+	found := doctor.StateDir(state, doctor.LookAt(state, free))
+	if cfg.Server.Transport == "http" && cfg.Auth.Mode == config.AuthToken && len(cfg.Auth.Tokens) == 0 {
+		_, err := auth.ReadToken(state)
+		found = append(found, doctor.Token(err))
+	}
+	if cfg.Audit.Enabled {
+		dir := cfg.AuditDir()
+		found = append(found,
+			doctor.AuditDir(dir, doctor.LookAt(dir, free), cfg.Audit.OnFailure == config.AuditRefuse)...)
+	}
+	return found
+}
+
+func examinePorts(ctx context.Context, cfg *config.Config) []doctor.Finding {
+	if cfg.Server.Transport != "http" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, doctorPort)
+	defer cancel()
+	ports := []doctor.Port{doctor.LookAtPort(ctx, cfg.Server.Host, cfg.Server.Port, "server.port, or --port")}
+	if m := cfg.Metrics; m.Enabled && m.PrometheusPort != 0 {
+		ports = append(ports, doctor.LookAtPort(ctx, m.PrometheusHost, m.PrometheusPort, "metrics.prometheus_port"))
+	}
+	return doctor.Ports(ports...)
+}
+
+// examineFleet looks at plugins that have been started.
+func examineFleet(ctx context.Context, f *fleet.Fleet) []doctor.Finding {
+	var plugins []doctor.Plugin
+	for _, s := range f.Status() {
+		plugins = append(plugins, doctor.Plugin{
+			Name: s.Name, Version: s.Version, Path: s.Path, State: string(s.State), Error: s.Error, Fix: s.Fix,
+			Tools: s.Tools,
+		})
+	}
+	found := doctor.Plugins(plugins)
+	for _, p := range f.Problems() {
+		if p.Tool != "" { // the others came with the directories
+			found = append(found, doctor.Clash(p.Path, p.Tool, p.Reason, p.Fix))
+		}
+	}
+	brief, cancel := context.WithTimeout(ctx, doctorChecks)
+	defer cancel()
+	return append(found, doctor.Checks(f.CheckHealth(brief))...)
+}

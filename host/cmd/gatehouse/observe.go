@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// What is told of a call, and to whom:
+//
+//	received   metrics, events                 every call and plan
+//	admit      audit (it must), metrics, events   every gate was passed; the tool runs next
+//	executing  audit                           which program, exactly
+//	progress   events
+//	finished   metrics, audit, events, log     once for each received
+
+func (h *host) received(r call.Record) {
+	h.metrics.Received(r.Tool, r.Plan)
+	if !r.Plan {
+		h.hub.Publish("call.received", started(r))
+	}
+}
+
+// admit writes a call down before it runs. What cannot be written down does not run, unless the operator
+// wanted it so.
+func (h *host) admit(r call.Record) error {
+	if err := h.record(entry(audit.Accept, r)); err != nil {
+		if h.config().Audit.OnFailure != config.AuditContinue {
+			return err
+		}
+		h.log.Error("a call runs that the audit trail does not have", "execution_id", r.ExecutionID, "error", err)
+	}
+	h.metrics.Started(r.Tool)
+	h.hub.Publish("call.started", started(r))
+	return nil
+}
+
+func (h *host) executing(r call.Record, x tool.Exec) {
+	e := entry(audit.Exec, r)
+	e.Program, e.Argv = x.Program, x.Argv
+	h.write(e)
+}
+
+func (h *host) progress(r call.Record, p tool.Progress) {
+	h.hub.Publish("call.progress", progressEvent{
+		callEvent: started(r), Task: p.Task, Percent: p.Percent, Done: p.Done, Total: p.Total, Message: p.Message,
+	})
+}
+
+func (h *host) finished(r call.Record) {
+	h.metrics.Finished(metrics.Observation{
+		Tool: r.Tool, Plan: r.Plan, Verdict: r.Verdict, Ran: r.Ran, Gate: r.Gate, Kind: r.Kind,
+		Elapsed: r.Elapsed, Queued: r.Queued, Stdout: len(r.Stdout), Stderr: len(r.Stderr),
+		TruncatedStdout: r.TruncatedStdout, TruncatedStderr: r.TruncatedStderr,
+	})
+	h.write(outcome(r))
+	switch {
+	case r.Plan:
+	case r.Ran:
+		h.hub.Publish("call.finished", ended(r))
+	default:
+		h.hub.Publish("call.refused", ended(r))
+	}
+	h.logCall(r)
+}
+
+// record appends to the trail, when one is kept.
+func (h *host) record(e audit.Entry) error {
+	if h.trail == nil {
+		return nil
+	}
+	return h.trail.Append(e)
+}
+
+// write appends what the trail itself keeps or counts when it cannot be written at the moment.
+func (h *host) write(e audit.Entry) {
+	if err := h.record(e); err != nil {
+		h.log.Debug("the audit trail cannot be written now", "event", string(e.Event), "error", err)
+	}
+}
+
+// outcome is the last line of a call or plan.
+func outcome(r call.Record) audit.Entry {
+	event := audit.Refuse
+	switch {
+	case r.Plan:
+		event = audit.Plan
+	case r.Ran:
+		event = audit.Finish
+	}
+	e := entry(event, r)
+	e.Verdict = verdict(r)
+	e.Gate, e.ErrorType = r.Gate, r.Kind
+	if r.Err != nil {
+		e.Error = r.Err.Message
+		if !r.Ran {
+			e.Rule = r.Err.Message
+		}
+	}
+	e.Outcome = audit.Outcome{
+		ReturnCode: r.ReturnCode, TimedOut: r.TimedOut, Duration: r.Elapsed, Queued: r.Queued,
+		Stdout: r.Stdout, Stderr: r.Stderr, TruncatedStdout: r.TruncatedStdout, TruncatedStderr: r.TruncatedStderr,
+	}
+	if n := len(r.Exec); n > 0 {
+		e.Program, e.Argv = r.Exec[n-1].Program, r.Exec[n-1].Argv
+	}
+	return e
+}
+
+func verdict(r call.Record) tool.Verdict {
+	switch {
+	case r.Verdict != "":
+		return r.Verdict
+	case r.Kind == tool.KindIntrusiveDenied:
+		return tool.Gated
+	case r.Ran && r.Kind != tool.KindValidation && r.Kind != tool.KindOutOfScope:
+		return tool.Accept
+	}
+	return tool.Reject
+}
+
+// entry says which call a line is about.
+func entry(event audit.Event, r call.Record) audit.Entry {
+	name := r.Tool
+	if name == "" {
+		name = r.Asked
+	}
+	e := audit.Entry{
+		Event: event, ExecutionID: r.ExecutionID, CorrelationID: r.CorrelationID, Origin: r.Origin, Tool: name,
+		Plugin: r.Plugin, PluginVersion: r.Version, Target: r.Target, Targets: r.Targets,
+	}
+	if event != audit.Exec && event != audit.Finish { // the accept line has them already
+		e.Arguments = r.Arguments
+	}
+	if event == audit.Accept {
+		e.Verdict = tool.Accept
+	}
+	return e
+}
+
+// callEvent is a call as GET /events tells of it. What there is no tool of has no name here.
+type callEvent struct {
+	ExecutionID   string `json:"execution_id"`
+	CorrelationID string `json:"correlation_id"`
+	Client        string `json:"client"`
+	Door          string `json:"door"`
+	Tool          string `json:"tool"`
+	Target        string `json:"target,omitempty"`
+	TraceID       string `json:"trace_id,omitempty"`
+}
+
+type progressEvent struct {
+	callEvent
+	Task    string  `json:"task,omitempty"`
+	Percent float64 `json:"percent"` // negative: unknown
+	Done    int64   `json:"done"`
+	Total   int64   `json:"total"` // 0: unknown
+	Message string  `json:"message,omitempty"`
+}
+
+type endEvent struct {
+	callEvent
+	Gate       string  `json:"gate,omitempty"`
+	ErrorType  string  `json:"error_type,omitempty"`
+	Error      string  `json:"error,omitempty"`
+	ReturnCode int     `json:"returncode"`
+	TimedOut   bool    `json:"timed_out"`
+	Seconds    float64 `json:"execution_time"`
+	Queued     float64 `json:"queued"`
+}
+
+func started(r call.Record) callEvent {
+	return callEvent{
+		ExecutionID: r.ExecutionID, CorrelationID: r.CorrelationID, Client: r.Origin.Client,
+		Door: string(r.Origin.Door), Tool: r.Tool, Target: r.Target, TraceID: r.Origin.Trace.ID,
+	}
+}
+
+func ended(r call.Record) endEvent {
+	e := endEvent{
+		callEvent: started(r), Gate: r.Gate, ErrorType: string(r.Kind), ReturnCode: r.ReturnCode,
+		TimedOut: r.TimedOut, Seconds: r.Elapsed.Seconds(), Queued: r.Queued.Seconds(),
+	}
+	if r.Err != nil {
+		e.Error = r.Err.Message
+	}
+	return e
+}
+
+// logCall writes the line of a call.
+func (h *host) logCall(r call.Record) {
+	level, message := slog.LevelInfo, "call"
+	if r.Plan {
+		message = "plan"
+	}
+	if r.Panic != "" {
+		level = slog.LevelError
+	}
+	ctx := context.Background() // the caller may be gone
+	if h.log.Enabled(ctx, level) {
+		h.log.LogAttrs(ctx, level, message, attributes(r)...)
+	}
+}
+
+func attributes(r call.Record) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("execution_id", r.ExecutionID), slog.String("correlation_id", r.CorrelationID),
+		slog.String("client", r.Origin.Client), slog.String("door", string(r.Origin.Door)),
+		slog.String("tool", r.Asked), slog.String("target", r.Target),
+		slog.Float64("seconds", r.Elapsed.Seconds()), slog.Int("returncode", r.ReturnCode),
+	}
+	if r.Origin.Trace.ID != "" {
+		attrs = append(attrs, slog.String("trace_id", r.Origin.Trace.ID), slog.String("parent_id", r.Origin.Trace.Parent))
+	}
+	for _, t := range r.Targets {
+		attrs = append(attrs, slog.String("pinned_"+t.Argument, t.Prefix.String()))
+	}
+	if r.Queued > time.Millisecond {
+		attrs = append(attrs, slog.Float64("queued", r.Queued.Seconds()))
+	}
+	if r.Err != nil {
+		attrs = append(attrs, slog.String("error_type", string(r.Kind)), slog.String("error", r.Err.Message))
+	}
+	if r.Gate != "" {
+		attrs = append(attrs, slog.String("gate", r.Gate))
+	}
+	if r.Panic != "" {
+		attrs = append(attrs, slog.String("panic", r.Panic))
+	}
+	return attrs
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+)
+
+// reload reads the configuration again and puts it into force. It is validated as a whole first: one that is
+// bad changes nothing. Calls in flight keep what they started with. why is what asked for it.
+//
+//	read       file, environment, flags                 else: rejected
+//	keep       what waits for the next start stays as it is
+//	tokens     who may come in                          else: rejected
+//	config     scope, settings, limits, thresholds: calls that come from now on
+//	plugins    new catalog; each plugin gets its policy
+func (h *host) reload(ctx context.Context, why string) error {
+	h.reloading.Lock()
+	defer h.reloading.Unlock()
+	l, err := h.reread()
+	if err != nil {
+		return h.rejected(why, err)
+	}
+	old := h.force.Load()
+	l.Config, h.waiting = config.Keep(old.Config, l.Config)
+	if len(h.waiting) > 0 {
+		h.log.Warn("some of the configuration waits for the next start", "keys", h.waiting)
+	}
+	if reflect.DeepEqual(l.Config, old.Config) {
+		h.force.Store(newForce(l)) // lines may have moved
+		h.log.Info("the configuration was read again and says the same", "why", why)
+		return nil
+	}
+	tokens, err := h.credentials(l.Config)
+	if err == nil {
+		err = h.tokens.Replace(tokens)
+	}
+	if err != nil {
+		return h.rejected(why, err)
+	}
+	return h.apply(ctx, l, why)
+}
+
+func (h *host) rejected(why string, err error) error {
+	h.metrics.Reload(false, time.Now())
+	h.hub.Publish("config.rejected", map[string]string{"why": why, "error": err.Error()})
+	h.write(audit.Entry{
+		Event: audit.Admin, Actor: why, Action: "reload", Error: err.Error(), ErrorType: "validation_error",
+	})
+	h.log.Error("the new configuration is bad; the old one stays in force", "why", why, "error", err)
+	return err
+}
+
+// apply puts a good configuration into force.
+func (h *host) apply(ctx context.Context, l config.Loaded, why string) error {
+	h.force.Store(newForce(l))
+	cfg := &l.Config
+	h.warn(l)
+	h.setLevel(cfg.Logging.Level)
+	err := errors.Join(h.router.SetLimits(limits(cfg)), h.reconfigureHealth(cfg), h.fleet.Reconfigure(ctx))
+	h.warnOfUnknownTools()
+	h.metrics.Reload(true, time.Now())
+	sum := configHash(cfg)
+	h.hub.Publish("config.reloaded", map[string]any{"why": why, "sha256": sum, "waiting": h.waiting})
+	h.write(audit.Entry{
+		Event: audit.Admin, Actor: why, Action: "reload", Facts: map[string]string{"config_sha256": sum},
+	})
+	h.log.Info("the configuration was reloaded", "why", why, "file", l.File, "sha256", sum)
+	if err != nil {
+		h.log.Error("not everything took the new configuration", "error", err)
+	}
+	return err
+}
+
+// warn logs what was clamped.
+func (h *host) warn(l config.Loaded) {
+	for _, w := range l.Warnings {
+		h.log.Warn("configuration: " + w)
+	}
+}
+
+// configHash names a configuration. Secrets count as one and the same.
+func configHash(cfg *config.Config) string {
+	raw, err := json.Marshal(cfg.Redacted())
+	if err != nil {
+		return "unknown" // a value that JSON cannot carry has not passed the validation
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// follow reloads when the operator asks or the files change, until ctx ends.
+func (h *host) follow(ctx context.Context, hangups <-chan os.Signal, spawn func(func())) {
+	if file := h.force.Load().File; file != "" {
+		spawn(func() {
+			h.watch(ctx, file, func() { _ = h.reload(ctx, "the file changed") }) // it is logged
+		})
+	}
+	if file := h.switches.Path(); file != "" {
+		spawn(func() { h.watch(ctx, file, h.rereadSwitches) })
+	}
+	spawn(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				_ = h.reload(ctx, "SIGHUP") // it is logged
+			}
+		}
+	})
+}
+
+func (h *host) watch(ctx context.Context, file string, changed func()) {
+	if err := config.Watch(ctx, file, h.log, changed); err != nil && ctx.Err() == nil {
+		h.log.Warn("changes of a file will not be noticed; send SIGHUP after one", "file", file, "error", err)
+	}
+}
+
+// rereadSwitches takes over what another host with the same state directory has switched.
+func (h *host) rereadSwitches() {
+	changed, err := h.switches.Reload()
+	if err != nil {
+		h.log.Error("the switches stay as they were", "error", err)
+		return
+	}
+	if !changed {
+		return
+	}
+	if err := h.fleet.Resettle(); err != nil {
+		h.log.Error("the switches did not reach every tool", "error", err)
+	}
+	h.log.Info("tools were switched by another process", "switches", h.switches.All())
+}
+
+// credentials are the tokens that a configuration lets in: its own, else the generated one. Without any, the
+// door may only be on loopback.
+func (h *host) credentials(cfg config.Config) ([]auth.Token, error) {
+	local := isLoopback(cfg.Server.Host)
+	switch {
+	case cfg.Server.Transport != "http" && cfg.Metrics.PrometheusPort == 0:
+		return nil, nil // there is no door to knock at
+	case cfg.Auth.Mode == config.AuthNone && !local:
+		return nil, fmt.Errorf("auth.mode none is possible on loopback only, and server.host is %s; "+
+			"configure auth.tokens, or listen on 127.0.0.1", cfg.Server.Host)
+	case cfg.Auth.Mode == config.AuthNone:
+		return nil, nil
+	case len(cfg.Auth.Tokens) > 0:
+		return configuredTokens(cfg.Auth)
+	case !local:
+		return nil, fmt.Errorf("server.host %s can be reached from other machines, and no credentials are configured; "+
+			"configure auth.tokens, or listen on 127.0.0.1", cfg.Server.Host)
+	}
+	token, created, err := auth.EnsureToken(cfg.Server.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("token: %w", err)
+	}
+	if created {
+		h.log.Info("a token was generated; print it with: gatehouse token show", "state_dir", cfg.Server.StateDir)
+	}
+	return []auth.Token{{Name: "default", SHA256: auth.Hash(token), Role: auth.Admin}}, nil
+}

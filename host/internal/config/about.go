@@ -1,0 +1,97 @@
+package config
+
+// about says in one line for people what each key means; loading, the JSON Schema and the documentation are
+// made from it and from the tags of [Config]. "*" stands for a name that the operator chooses, "[]" for an
+// element of a list.
+var about = map[string]string{
+	"server.transport":             "how clients reach the host",
+	"server.host":                  "address to listen on",
+	"server.port":                  "port to listen on; 0: any free one",
+	"server.max_connections":       "HTTP connections at a time",
+	"server.shutdown_grace_period": "seconds for calls in flight at the end",
+	"server.state_dir":             "absolute path for what outlives a restart; empty: the user's own",
+
+	"security.allow_intrusive":  "allow what can disturb a target",
+	"security.allowed_targets":  "scope in the old form (RFC1918, networks, .suffixes)",
+	"security.max_network_size": "addresses of one target network",
+	"security.max_port_ranges":  "items of one port list",
+	"security.max_args_length":  "bytes of extra_args",
+
+	"scope.allowed_networks": "networks inside of RFC 1918 that may be touched; empty: all of RFC 1918",
+	"scope.allow_loopback":   "whether 127.0.0.0/8 may be touched",
+	"scope.allowed_suffixes": "names below these may be touched when every address of theirs may",
+	"scope.hosts":            "name -> addresses, before DNS is asked",
+
+	"tool.default_timeout":     "seconds of a call that asks for none",
+	"tool.default_concurrency": "calls of one tool at a time",
+	"tool.queue_length":        "calls of one tool that may wait for a slot",
+	"tool.include":             "names or globs of the tools to offer; empty: all",
+	"tool.exclude":             "names or globs of the tools not to offer",
+
+	"limits.max_stdout_bytes":     "bytes of stdout that are kept",
+	"limits.max_stderr_bytes":     "bytes of stderr that are kept",
+	"limits.max_memory_mb":        "MiB of address space of a tool's process",
+	"limits.max_file_descriptors": "open files of a tool's process",
+
+	"circuit_breaker.failure_threshold":           "failures in a row that open the breaker of a tool",
+	"circuit_breaker.recovery_timeout":            "seconds that an open breaker rests before a trial",
+	"circuit_breaker.half_open_success_threshold": "trials in a row that must succeed to close it",
+	"circuit_breaker.recovery_multiplier":         "by how much the rest grows after each failed trial",
+	"circuit_breaker.max_recovery_timeout":        "seconds that the rest grows to at most",
+	"circuit_breaker.recovery_jitter":             "part of the rest that is random",
+
+	"rate_limit.requests":    "calls of one client and tool within the period",
+	"rate_limit.per":         "seconds of the period",
+	"rate_limit.max_clients": "buckets that are kept, one for each client and tool",
+
+	"plugins.dirs":          "directories with plugins; empty: plugins/ beside the executable",
+	"plugins.start_timeout": "seconds that a plugin has to start",
+	"plugins.config":        "plugin name -> its own section, handed to it as it is",
+
+	"auth.mode":   "what clients of HTTP must show; none is possible on loopback only",
+	"auth.tokens": "who may come in; empty: one token is generated into the state directory",
+
+	"auth.tokens[].name":   "name of the client",
+	"auth.tokens[].sha256": "hash of the token, 64 hexadecimal digits",
+	"auth.tokens[].role":   "what the client may do; empty: caller",
+	"auth.tokens[].tools":  "names or globs of the tools that it may call; empty: all",
+
+	"health.enabled":          "whether the checks run in the background",
+	"health.check_interval":   "seconds between two rounds of checks",
+	"health.timeout":          "seconds that one check has",
+	"health.cpu_threshold":    "percent of CPU time in use from which the host is degraded",
+	"health.memory_threshold": "percent of memory in use, likewise",
+	"health.disk_threshold":   "percent of the state directory's disk in use, likewise",
+	"health.dependencies":     "programs or absolute paths that must be on this machine",
+
+	"metrics.enabled":         "whether /metrics answers in the Prometheus format; without it only in JSON",
+	"metrics.prometheus_port": "a port of its own for /metrics, beside the door's; 0: none",
+	"metrics.prometheus_host": "address of that port",
+
+	"logging.level":         "what is logged from; in any case of letters",
+	"logging.format":        "structured (JSON) or simple (text)",
+	"logging.file_path":     "absolute path of a file to log into, in place of stderr",
+	"logging.max_file_size": "bytes of that file before the next is begun",
+	"logging.backup_count":  "full files that are kept",
+
+	"audit.enabled":       "whether every decision is written down",
+	"audit.dir":           "absolute path of the trail's directory; empty: audit in the state directory",
+	"audit.max_file_size": "bytes of a file before the next is begun",
+	"audit.max_files":     "files that are kept; 0: all",
+	"audit.sync":          "when it is forced to disk: each line, each second, or as the system likes",
+	"audit.on_failure":    "what becomes of calls while the trail cannot be written",
+
+	"events.history":     "events that a client which comes back can still get",
+	"events.max_streams": "clients that listen at a time",
+
+	"tools":                     "settings of one tool, by its name",
+	"tools.*.enabled":           "whether the tool can be called",
+	"tools.*.concurrency":       "calls at a time",
+	"tools.*.queue_length":      "calls that may wait for a slot",
+	"tools.*.default_timeout":   "seconds of a call that asks for none",
+	"tools.*.max_timeout":       "seconds that a call may ask for at most",
+	"tools.*.failure_threshold": "failures in a row that open the breaker",
+	"tools.*.recovery_timeout":  "seconds that an open breaker rests before a trial",
+	"tools.*.rate_requests":     "calls of one client within the period",
+	"tools.*.rate_per":          "seconds of the period",
+}

@@ -1,0 +1,169 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/scope"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// check reports what is impossible in values that are right each for itself.
+func (l *loader) check(c Config) {
+	l.absolute("server.state_dir", c.Server.StateDir)
+	l.absolute("audit.dir", c.Audit.Dir)
+	l.absolute("logging.file_path", c.Logging.FilePath)
+	l.globs("tool.include", c.Tool.Include)
+	l.globs("tool.exclude", c.Tool.Exclude)
+	l.checkPorts(c)
+	l.checkBreaker(c.CircuitBreaker)
+	l.checkScope(c)
+	l.checkTokens(c.Auth.Tokens)
+	for name := range sorted(c.Tools) {
+		l.name("tools."+name, name, "tool")
+	}
+	for name := range sorted(c.Plugins.Config) {
+		l.name("plugins.config."+name, name, "plugin")
+	}
+	for i, d := range c.Health.Dependencies {
+		if !filepath.IsAbs(d) && (!programRE.MatchString(d) || strings.Trim(d, ".") == "") {
+			l.problem(fmt.Sprintf("health.dependencies[%d]", i),
+				"%s is neither the name of a program nor an absolute path; allowed: [A-Za-z0-9._+-], or /...", quote(d))
+		}
+	}
+}
+
+var programRE = regexp.MustCompile(`^[A-Za-z0-9._+-]+$`)
+
+// problem notes what is wrong with a key, where its value came from.
+func (l *loader) problem(key, format string, args ...any) {
+	if !l.seen[key] {
+		l.add(l.place(key), key, format, args...)
+	}
+}
+
+// spoken is the first of some keys that somebody set; else the first.
+func (l *loader) spoken(keys ...string) string {
+	for _, key := range keys {
+		if l.from[key].Kind != "" {
+			return key
+		}
+	}
+	return keys[0]
+}
+
+func (l *loader) absolute(key, path string) {
+	if path != "" && !filepath.IsAbs(path) {
+		l.problem(key, "%s is relative; allowed: an absolute path, or none", quote(path))
+	}
+}
+
+func (l *loader) name(key, name, what string) {
+	if !tool.ValidName(name) {
+		l.problem(key, "is no name of a %s; allowed: 1 to %d characters of [A-Za-z0-9_-]", what, tool.MaxNameLength)
+	}
+}
+
+func (l *loader) globs(key string, patterns []string) {
+	for i, g := range patterns {
+		if _, err := path.Match(g, ""); err != nil || g == "" {
+			l.problem(fmt.Sprintf("%s[%d]", key, i),
+				"%s is not a pattern; allowed: names, with *, ? and [a-z]", quote(g))
+		}
+	}
+}
+
+func (l *loader) checkPorts(c Config) {
+	if p := c.Metrics.PrometheusPort; p != 0 && p == c.Server.Port {
+		l.problem(l.spoken("metrics.prometheus_port", "server.port"),
+			"metrics.prometheus_port and server.port are both %d; choose another for one of them", p)
+	}
+}
+
+func (l *loader) checkBreaker(b CircuitBreaker) {
+	if b.RecoveryTimeout > b.MaxRecoveryTimeout {
+		l.problem(l.spoken("circuit_breaker.recovery_timeout", "circuit_breaker.max_recovery_timeout"),
+			"recovery_timeout %v is above max_recovery_timeout %v; raise the latter, or lower the former",
+			b.RecoveryTimeout, b.MaxRecoveryTimeout)
+	}
+}
+
+func (l *loader) checkScope(c Config) {
+	for i, text := range c.Scope.AllowedNetworks {
+		if _, err := network(text); err != nil {
+			l.problem(fmt.Sprintf("scope.allowed_networks[%d]", i), "%v", err)
+		}
+	}
+	for i, text := range c.Scope.AllowedSuffixes {
+		if _, err := suffix(text); err != nil {
+			l.problem(fmt.Sprintf("scope.allowed_suffixes[%d]", i), "%v", err)
+		}
+	}
+	for name, addrs := range sorted(c.Scope.Hosts) {
+		if t, err := scope.Parse(name); err != nil || t.Name == "" {
+			l.problem("scope.hosts."+name, "is not a domain name, such as db.lab.internal")
+		}
+		for i, a := range addrs {
+			if _, err := netip.ParseAddr(a); err != nil {
+				l.problem(fmt.Sprintf("scope.hosts.%s[%d]", name, i), "%s is not an IP address", quote(a))
+			}
+		}
+	}
+	l.checkTargets(c)
+}
+
+// checkTargets looks at the old form of the scope, which stands for two keys of the new one.
+func (l *loader) checkTargets(c Config) {
+	const key = "security.allowed_targets"
+	if len(c.Security.AllowedTargets) == 0 {
+		return
+	}
+	for _, other := range []string{"scope.allowed_networks", "scope.allowed_suffixes"} {
+		given := l.from[other].Kind != ""
+		if given && (other != "scope.allowed_networks" || len(c.Scope.AllowedNetworks) > 0) {
+			l.problem(key, "says the same as %s, and both are given; keep one of them", other)
+		}
+	}
+	networks := 0
+	for i, text := range c.Security.AllowedTargets {
+		t, err := parseTarget(text)
+		if err != nil {
+			l.problem(fmt.Sprintf("%s[%d]", key, i), "%v", err)
+		}
+		networks += len(t.networks)
+	}
+	if networks == 0 {
+		l.warn(key, l.from[key], "%s: names no network, so that nothing but loopback can be touched; add RFC1918 "+
+			"or networks (from %v)", key, l.from[key])
+	}
+}
+
+// emptyHash is what sha256sum makes of a variable that was not set.
+var emptyHash = sha256.Sum256(nil)
+
+func (l *loader) checkTokens(tokens []Token) {
+	names := make(map[string]bool)
+	sums := map[string]bool{string(emptyHash[:]): true}
+	for i, t := range tokens {
+		key := fmt.Sprintf("auth.tokens[%d].", i)
+		if !tool.ValidName(t.Name) || t.Name == "stdio" || names[t.Name] {
+			l.problem(key+"name", "%s must be unique, of [A-Za-z0-9_-], and not \"stdio\"", quote(t.Name))
+		}
+		names[t.Name] = true
+		sum, err := hex.DecodeString(string(t.SHA256))
+		switch {
+		case err != nil || len(sum) != sha256.Size:
+			l.problem(key+"sha256", "must be 64 hexadecimal digits; make them with: printf %%s TOKEN | sha256sum")
+		case sums[string(sum)]:
+			l.problem(key+"sha256", "is the hash of another token, or of no text at all")
+		}
+		sums[string(sum)] = true
+		l.globs(key+"tools", t.Tools)
+	}
+}

@@ -1,0 +1,108 @@
+package httpdoor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// routes makes the mux of the door's rows.
+func (d *Door) routes() http.Handler {
+	m := mux.NewRouter().UseEncodedPath().SkipClean(true) // a path that is not clean is no route
+	m.Use(noteRoute)
+	for _, r := range d.rows {
+		h := d.lock(r)
+		if r.method != "" {
+			h = d.only(r.method, h)
+		}
+		// A route's name is its label in metrics.
+		m.Handle(strings.ReplaceAll(r.path, "{name}", "{name:"+namePattern+"}"), h).Name(r.path)
+	}
+	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
+
+	// In order: what a request cost is counted whatever became of it; no body is waited for without end; a page
+	// of a foreign site is sent away before anything of its request is looked at; then the routes, each with
+	// its own lock.
+	return d.observe(timely(d.recoverPanics(d.sameOrigin(d.knownHost(m)))))
+}
+
+// lock puts the guard of its role in front of a route. Whether a caller may call is decided behind the door,
+// so that a refusal stands in the audit trail; here it only has to be somebody.
+func (d *Door) lock(r route) http.Handler {
+	switch r.role {
+	case everybody:
+		return d.identify(r.handler)
+	case auth.Admin:
+		return d.authenticate(d.admin(r.handler))
+	default:
+		return d.authenticate(r.handler)
+	}
+}
+
+// only lets one method through; HEAD goes with GET.
+func (d *Door) only(method string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == method || method == http.MethodGet && r.Method == http.MethodHead {
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Allow", method)
+		d.refuse(w, r, http.StatusMethodNotAllowed, tool.Errorf(
+			tool.KindValidation, "%s is not allowed here", r.Method).Suggest("use %s", method))
+	})
+}
+
+func (d *Door) notFound(w http.ResponseWriter, r *http.Request) {
+	d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindValidation, "there is no such route").
+		Suggest("GET / lists the routes; a tool's name has 1 to 64 characters of [A-Za-z0-9_-]"))
+}
+
+// observe counts requests by route; what a caller invents is never a label.
+func (d *Door) observe(next http.Handler) http.Handler {
+	if d.cfg.Request == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		endpoint := "other" // until a route is found
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), endpointKey{}, &endpoint)))
+		d.cfg.Request(endpoint, time.Since(start))
+	})
+}
+
+type endpointKey struct{}
+
+// noteRoute tells observe which route it was.
+func noteRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if endpoint, ok := r.Context().Value(endpointKey{}).(*string); ok {
+			*endpoint = mux.CurrentRoute(r).GetName()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (d *Door) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if p == http.ErrAbortHandler { //nolint:errorlint // the identity is the contract
+				panic(p)
+			}
+			d.cfg.Logger.ErrorContext(r.Context(), "panic in a handler", "panic", fmt.Sprint(p))
+			d.refuse(w, r, http.StatusInternalServerError, tool.Errorf(tool.KindUnknown, "internal error").
+				Suggest("look into the log of the host; it is a bug"))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

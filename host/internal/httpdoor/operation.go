@@ -1,0 +1,71 @@
+package httpdoor
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+func ref(kind, name string) object { return object{"$ref": "#/components/" + kind + "/" + name} }
+
+func (r route) operation() object {
+	op := object{
+		"operationId": r.id, "tags": []string{r.tag}, "summary": r.summary, "responses": r.responses(),
+		"description": strings.TrimSpace(r.text + "\n\n" + r.roleText()),
+	}
+	if r.role == everybody {
+		op["security"] = []object{{}, {"token": []string{}}}
+	}
+	if len(r.params) > 0 {
+		var params []object
+		for _, p := range r.params {
+			params = append(params, ref("parameters", p))
+		}
+		op["parameters"] = params
+	}
+	if r.body != nil {
+		op["requestBody"] = object{
+			"required": r.body.required,
+			"content":  object{"application/json": object{"schema": ref("schemas", r.body.schema)}},
+		}
+	}
+	return op
+}
+
+func (r route) roleText() string {
+	if r.role == everybody {
+		return "Open to everybody."
+	}
+	return "Needs the role " + string(r.role) + "."
+}
+
+func (r route) responses() object {
+	responses := object{}
+	for _, a := range r.answers {
+		media := a.media
+		if media == "" {
+			media = "application/json"
+		}
+		status := strconv.Itoa(a.status)
+		known, again := responses[status].(object)
+		if again { // the same in another form
+			known["content"].(object)[media] = object{"schema": ref("schemas", a.schema)}
+			continue
+		}
+		response := object{
+			"description": a.text, "content": object{media: object{"schema": ref("schemas", a.schema)}},
+		}
+		if len(a.headers) > 0 {
+			response["headers"] = object{"X-Correlation-ID": ref("headers", a.headers[0])}
+		}
+		responses[status] = response
+	}
+	statuses := append([]int{http.StatusForbidden, http.StatusInternalServerError}, r.problems...)
+	if r.role != everybody {
+		statuses = append(statuses, http.StatusUnauthorized)
+	}
+	for _, status := range statuses {
+		responses[strconv.Itoa(status)] = ref("responses", problemTexts[status][0])
+	}
+	return responses
+}
