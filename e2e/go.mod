@@ -3,6 +3,7 @@ module github.com/gatehouse-mcp/gatehouse/e2e
 go 1.26.0
 
 require (
+	github.com/gatehouse-mcp/gatehouse/internal/openapitest v0.0.0
 	github.com/gatehouse-mcp/gatehouse/sdk v0.0.0
 	github.com/gatehouse-mcp/gatehouse/shared v0.0.0
 	github.com/hashicorp/go-hclog v1.6.3
@@ -22,7 +23,7 @@ require (
 	github.com/mattn/go-colorable v0.1.12 // indirect
 	github.com/mattn/go-isatty v0.0.17 // indirect
 	github.com/oklog/run v1.1.0 // indirect
-	github.com/santhosh-tekuri/jsonschema/v6 v6.0.2 // indirect
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/segmentio/asm v1.1.3 // indirect
 	github.com/segmentio/encoding v0.5.4 // indirect
 	github.com/spf13/cast v1.7.1 // indirect
@@ -42,3 +43,5 @@ replace (
 	github.com/gatehouse-mcp/gatehouse/sdk => ../sdk
 	github.com/gatehouse-mcp/gatehouse/shared => ../shared
 )
+
+replace github.com/gatehouse-mcp/gatehouse/internal/openapitest => ../internal/openapitest

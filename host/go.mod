@@ -3,6 +3,7 @@ module github.com/gatehouse-mcp/gatehouse/host
 go 1.26.0
 
 require (
+	github.com/gatehouse-mcp/gatehouse/internal/openapitest v0.0.0
 	github.com/gatehouse-mcp/gatehouse/shared v0.0.0
 	github.com/go-json-experiment/json v1.27.2
 	github.com/go-viper/mapstructure/v2 v2.4.0
@@ -43,7 +44,6 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/fatih/color v1.13.0 // indirect
 	github.com/fsnotify/fsnotify v1.10.1 // indirect
-	github.com/gatehouse-mcp/gatehouse/internal/openapitest v0.0.0
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/google/jsonschema-go v0.4.3
 	github.com/hashicorp/yamux v0.1.2 // indirect

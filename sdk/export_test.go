@@ -1,4 +1,4 @@
 package sdk
 
-// JudgeLayers is shown to the tests, as no machine has every set of layers.
-var JudgeLayers = judgeLayers
+// SandboxProbe is shown to the tests, as no machine has every set of layers.
+var SandboxProbe = sandboxProbe

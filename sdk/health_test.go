@@ -169,24 +169,27 @@ func TestOfTooManyProbesThoseThatFailAreReported(t *testing.T) {
 
 func TestTheLayersOfTheSandbox(t *testing.T) {
 	for _, row := range []struct {
-		says   string
-		layers []sandbox.Layer
-		want   string
-		failed bool
+		says     string
+		layers   []sandbox.Layer
+		status   tool.HealthStatus
+		priority sdk.HealthPriority
+		message  string
 	}{
 		{"Linux", []sandbox.Layer{{Name: "supervisor", Active: true}, {Name: "landlock"}},
-			"in force: supervisor; not in force: landlock", false},
+			tool.Healthy, sdk.Important, "in force: supervisor; not in force: landlock"},
 		{"Linux without pidfd", []sandbox.Layer{{Name: "supervisor", Detail: "needs pidfd_open"},
-			{Name: "no new privileges", Active: true}}, "no program will be run: needs pidfd_open", true},
+			{Name: "no new privileges", Active: true}},
+			tool.Unhealthy, sdk.Important, "no program will be run: needs pidfd_open"},
 		{"another system", []sandbox.Layer{{Name: "process group", Active: true}, {Name: "supervisor"}},
-			"in force: process group; not in force: supervisor", true},
+			tool.Degraded, sdk.Informational, "in force: process group; not in force: supervisor"},
 	} {
-		found, err := sdk.JudgeLayers(row.layers)
-		if err != nil {
-			found = err.Error()
+		got := sdktest.New(t, probed(sdk.SandboxProbe(row.layers)), sdktest.Options{}).CheckHealth(t.Context())
+		want := sdk.HealthCheck{Name: "sandbox", Status: row.status, Priority: row.priority, Message: row.message}
+		if len(got) == 1 {
+			want.Fix = got[0].Fix
 		}
-		if found != row.want || (err != nil) != row.failed {
-			t.Errorf("%s: judgeLayers = %q, failed %t, want %q, %t", row.says, found, err != nil, row.want, row.failed)
+		if !slices.Equal(got, []sdk.HealthCheck{want}) || (want.Fix == "") != (row.status == tool.Healthy) {
+			t.Errorf("%s: CheckHealth() = %+v, want %+v", row.says, got, want)
 		}
 	}
 }

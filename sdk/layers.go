@@ -3,14 +3,23 @@ package sdk
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
 
-// checkSandbox says what protects the machine from the programs that run here.
-func checkSandbox(context.Context, Env) (string, error) { return judgeLayers(sandbox.Layers()) }
+// sandboxProbe says what protects the machine from the programs that run here. That is less outside of Linux,
+// always; it is told, and does not make a host there degraded for ever.
+func sandboxProbe(layers []sandbox.Layer) Probe {
+	found, err := judgeLayers(layers)
+	p := Probe{Name: "sandbox", Run: func(context.Context, Env) (string, error) { return found, err }}
+	if errors.As(err, new(degraded)) {
+		p.Priority = Informational
+	}
+	return p
+}
 
 // judgeLayers fails without a supervisor: then nothing runs on Linux, and elsewhere programs run with less
 // around them. Other layers are not there on every machine; it tells of them, and that is all.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -65,7 +66,7 @@ func (h *Handler) addProbes(p Plugin) error {
 		}
 	}
 	if slices.ContainsFunc(h.manifest.Tools, func(s Spec) bool { return s.Facts.Command != "" }) {
-		all = append(all, Probe{Name: "sandbox", Run: checkSandbox})
+		all = append(all, sandboxProbe(sandbox.Layers()))
 	}
 	for _, one := range all {
 		if err := h.addProbe(one); err != nil {

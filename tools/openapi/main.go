@@ -3,8 +3,8 @@
 //
 //	openapi -rules tools/openapi/rules.yaml openapi.json...
 //
-// It ends with 0 when nothing is found, with 1 when something is, warnings included, and with 2 when a file
-// cannot be read.
+// It ends with 0 when nothing is found, with 1 when something is, warnings and hints included, and with 2 when a
+// file cannot be read.
 package main
 
 import (
@@ -27,6 +27,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	ruleset := flags.String("rules", "rules.yaml", "the ruleset")
 	if flags.Parse(args) != nil {
+		return 2
+	}
+	if flags.NArg() == 0 {
+		fmt.Fprintln(stderr, "openapi: name the documents to lint")
 		return 2
 	}
 	found := 0

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,7 +130,10 @@ func (a *app) newHost(l config.Loaded, log *slog.Logger) (*host, error) {
 		return nil, err
 	}
 	h.hub = events.New(events.Config{History: cfg.Events.History, MaxStreams: cfg.Events.MaxStreams})
-	h.metrics = metrics.New(metrics.Config{Version: version, Sources: h.sources()})
+	h.metrics = metrics.New(metrics.Config{
+		Version: version, Revision: revision(), Known: h.offers, Sources: h.sources(),
+	})
+	h.metrics.Loaded(time.Now())
 	if h.fleet, err = h.newFleet(cfg); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
@@ -144,6 +148,26 @@ func (a *app) newHost(l config.Loaded, log *slog.Logger) (*host, error) {
 		return nil, fmt.Errorf("router: %w", err)
 	}
 	return h, nil
+}
+
+// offers reports whether there is a tool of this name now.
+func (h *host) offers(name string) bool {
+	_, ok := h.fleet.Catalog().Lookup(name)
+	return ok
+}
+
+// revision is the commit that the program was built from, as far as the build noted it.
+func revision() string {
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 func (h *host) newFleet(cfg *config.Config) (*fleet.Fleet, error) {

@@ -87,5 +87,5 @@ func (h *host) auditSample() metrics.AuditSample {
 		return metrics.AuditSample{}
 	}
 	s := h.trail.Status()
-	return metrics.AuditSample{Seq: s.Seq, Lost: s.Lost}
+	return metrics.AuditSample{Seq: s.Seq, Lost: s.Lost, Failing: s.Err != nil}
 }

@@ -71,7 +71,8 @@ func AuditDir(dir string, d Dir, refuse bool) []Finding {
 func directory(area, dir string, d Dir, severity Status) []Finding {
 	switch {
 	case errors.Is(d.Err, fs.ErrNotExist) && d.Writable == nil:
-		return append([]Finding{{area, OK, dir + " is not there yet; it is made at the first start", ""}}, space(area, dir, d)...)
+		soon := Finding{area, OK, dir + " is not there yet; it is made at the first start", ""}
+		return append([]Finding{soon}, space(area, dir, d)...)
 	case errors.Is(d.Err, fs.ErrNotExist):
 		return []Finding{{area, severity, fmt.Sprintf("%s is not there and cannot be made: %v", dir, reason(d.Writable)),
 			"sudo install -d -m 700 -o $(id -un) " + dir}}
@@ -95,7 +96,8 @@ func space(area, dir string, d Dir) []Finding {
 	if d.FreeErr != nil || d.Free >= little {
 		return nil
 	}
-	return []Finding{{area, Warn, fmt.Sprintf("only %d MiB are free on the disk of %s", d.Free>>20, dir), "df -h " + dir}}
+	return []Finding{{area, Warn, fmt.Sprintf("only %d MiB are free on the disk of %s", d.Free>>20, dir),
+		"df -h " + dir}}
 }
 
 // reason is an error without the path of a file that nobody has heard of.

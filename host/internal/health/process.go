@@ -40,7 +40,9 @@ func (p Process) check(ctx context.Context) Check {
 	if err != nil {
 		return unknown(err)
 	}
-	c := Check{Status: Healthy, Message: fmt.Sprintf("%d goroutines, %d open files of %d", p.Goroutines(), open, limit)}
+	c := Check{
+		Status: Healthy, Message: fmt.Sprintf("%d goroutines, %d open files of %d", p.Goroutines(), open, limit),
+	}
 	if size, err := p.RSS(ctx); err == nil { // for people; nothing hangs on it
 		c.Message += ", " + bytes(size) + " resident"
 	}

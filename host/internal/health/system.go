@@ -149,7 +149,7 @@ func (s System) disk(ctx context.Context) Check {
 	percent := u.percent()
 	return weigh(percent, s.Thresholds().Disk,
 		fmt.Sprintf("%.0f%% of the disk of %s in use, %s free", percent, s.StateDir, bytes(u.Total-min(u.Used, u.Total))),
-		"make room: df -h "+s.StateDir+"; fewer or smaller files of the audit trail: audit.max_files, audit.max_file_size")
+		"make room: df -h "+s.StateDir+"; or keep less of the audit trail: audit.max_files, audit.max_file_size")
 }
 
 func (u Use) percent() float64 {

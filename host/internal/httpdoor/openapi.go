@@ -85,10 +85,11 @@ func (d *Door) describe(c *catalog.Catalog) (object, error) {
 		}
 	}
 	for _, e := range c.Entries() {
-		if e.Settings.Enabled {
-			if err := d.describeTool(e, paths, schemas); err != nil {
-				return nil, fmt.Errorf("tool %s: %w", e.Spec.Name, err)
-			}
+		if !e.Settings.Enabled {
+			continue
+		}
+		if err := d.describeTool(e, paths, schemas); err != nil { // one tool never takes the others with it
+			d.cfg.Logger.Warn("a tool is not in the OpenAPI document", "tool", e.Spec.Name, "error", err)
 		}
 	}
 	components := object{

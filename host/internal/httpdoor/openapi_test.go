@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"flag"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -174,20 +175,21 @@ func TestTheDocumentFollowsTheCatalog(t *testing.T) {
 	}
 }
 
-func TestASchemaThatCannotBeReadIsABug(t *testing.T) {
-	broken, _ := catalog.New(&catalog.Entry{
+func TestAToolWhoseSchemaCannotBeReadIsLeftOut(t *testing.T) {
+	good, _ := testCatalog().Lookup("ATool")
+	c, _ := catalog.New(good, &catalog.Entry{
 		Spec:     tool.Spec{Name: "Broken", InputSchema: json.RawMessage(`{"type":`)},
 		Settings: catalog.Settings{Enabled: true},
 	})
-	d, err := New(func() Config {
-		cfg := newDoor(t).cfg
-		cfg.Catalog = func() *catalog.Catalog { return broken }
-		return cfg
-	}())
-	if err != nil {
-		t.Fatal(err)
+	log := &journal{}
+	doc := documented(t, newDoor(t, func(cfg *Config) {
+		cfg.Catalog = func() *catalog.Catalog { return c }
+		cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	}))
+	at(t, doc, "paths", "/tools/ATool/execute")
+	if at(t, doc, "paths").(map[string]any)["/tools/Broken/execute"] != nil || !strings.Contains(log.String(), "Broken") {
+		t.Errorf("the document has the broken tool, or the log = %s does not name it", log)
 	}
-	checkProblem(t, serve(d, request("GET", "/openapi.json", "")), 500, tool.KindUnknown)
 }
 
 // A client's author has nothing but the document.

@@ -262,24 +262,30 @@ func TestInventedNamesMakeNoSeries(t *testing.T) {
 	}
 }
 
-func TestTheNumberOfToolsAndPluginsIsBounded(t *testing.T) {
+func TestTheNumberOfToolsIsBounded(t *testing.T) {
 	var names []string
-	var samples []PluginSample
 	for i := range maxTools + 10 {
 		names = append(names, fmt.Sprintf("T%d", i))
-		samples = append(samples, PluginSample{Name: fmt.Sprintf("p%d", i)})
 	}
-	m := New(Config{Sources: Sources{Plugins: func() []PluginSample { return samples }}})
-	m.Tools(names)
-	text := scrape(t, m)
-	if n := strings.Count(text, "\nmcp_tool_active_executions{"); n != maxTools+1 {
+	m := of(names...)
+	call(m, Observation{Tool: names[len(names)-1], Gate: "rate"})
+	if n := len(m.tools.each); n != maxTools+1 {
 		t.Errorf("%d tools have series, want %d and the unknown one", n, maxTools)
 	}
+	if s := m.Summary(); s.Tools[Unknown].Refused != 1 || len(s.Tools) != 1 {
+		t.Errorf("Summary() = %+v, want the call under %s", s, Unknown)
+	}
+}
+
+func TestTheNumberOfPluginsIsBounded(t *testing.T) {
+	var samples []PluginSample
+	for i := range maxPlugins + 10 {
+		samples = append(samples, PluginSample{Name: fmt.Sprintf("p%d", i)})
+	}
+	text := scrape(t, withPlugins(samples...))
 	if n := strings.Count(text, "\nmcp_plugin_restarts_total{"); n != maxPlugins {
 		t.Errorf("%d plugins have series, want %d", n, maxPlugins)
 	}
-	call(m, Observation{Tool: names[len(names)-1], Gate: "rate"})
-	wantLines(t, m, `mcp_tool_refusals_total{gate="rate",tool="unknown"} 1`)
 }
 
 func TestTheProcessIsMeasuredToo(t *testing.T) {
