@@ -1,6 +1,6 @@
 # Gatehouse: `make run` and `make test` do all the set-up that they need on a Debian-like machine with Go and make.
 
-MODULES  := shared sdk plugins/nmap plugins/ping host e2e
+MODULES  := shared sdk plugins/nmap plugins/ping host internal/openapitest e2e
 PLUGINS  := nmap ping
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -46,10 +46,11 @@ cross: ## Compile for every platform that is promised
 bench: build ## Print ratios, each beside its aim
 	$(GO) run ./e2e/bench
 
-lint: $(TOOLS)/staticcheck ## Formatting, go vet, staticcheck
+lint: $(TOOLS)/staticcheck $(TOOLS)/openapi ## Formatting, go vet, staticcheck, the OpenAPI document
 	@bad=$$(gofmt -l $(MODULES)); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
 	$(GO) vet work
 	@for m in $(MODULES); do (cd $$m && $(TOOLS)/staticcheck ./...) || exit 1; done
+	@$(TOOLS)/openapi -rules tools/openapi/rules.yaml host/internal/httpdoor/testdata/openapi.json
 
 fmt: ## Format all Go code
 	gofmt -w $(MODULES)
@@ -66,6 +67,9 @@ clean: ## Remove what was built
 
 $(TOOLS)/staticcheck $(TOOLS)/protoc-gen-go: tools/go.mod
 	@mkdir -p $(TOOLS) && cd tools && GOWORK=off $(GO) build -o $(TOOLS)/ tool
+
+$(TOOLS)/openapi: tools/openapi/go.mod tools/openapi/main.go
+	@mkdir -p $(TOOLS) && cd tools/openapi && GOWORK=off $(GO) build -o $(TOOLS)/openapi .
 
 $(TOOLS)/buf: tools/buf/go.mod
 	@mkdir -p $(TOOLS) && cd tools/buf && GOWORK=off $(GO) build -o $(TOOLS)/ tool

@@ -32,8 +32,10 @@ type host struct {
 	cmd   *exec.Cmd
 	url   string
 	token string
-	log   *logBuffer
-	ended chan error // holds the one result of Wait
+	// client holds every answer against the OpenAPI document.
+	client *http.Client
+	log    *logBuffer
+	ended  chan error // holds the one result of Wait
 }
 
 // logBuffer is a log that is read while it is written.
@@ -117,7 +119,8 @@ func serve(t *testing.T, plugins string, settings ...string) *host {
 	case <-time.After(patience):
 		t.Fatalf("the host does not serve:\n%s", h.log)
 	}
-	h.token = h.showToken()
+	h.token, h.client = h.showToken(), http.DefaultClient
+	h.client = h.checked(t)
 	return h
 }
 
@@ -172,7 +175,7 @@ func (h *host) do(ctx context.Context, method, path, body string, header ...stri
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := h.client.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/openapitest"
@@ -20,14 +19,13 @@ func (h *host) checked(t *testing.T) *http.Client {
 		t.Fatalf("Parse = %v, want the document of the host to be one", err)
 	}
 	return &http.Client{Transport: &openapitest.Transport{
-		Document: doc, Base: bearer{h.token}, Report: func(err error) { t.Error(err) },
+		Document: doc, Report: func(err error) { t.Error(err) },
 		Skip: func(r *http.Request) bool { return r.URL.Path == "/mcp" }, // MCP describes itself
 	}}
 }
 
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	h := serve(t, "plugins")
-	client := h.checked(t)
 	for _, row := range []struct {
 		method, path, body string
 		want               int
@@ -49,23 +47,15 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		{"POST", "/tools/NmapTool/execute", `{"target":"127.0.0.1"}`, 503},
 		{"POST", "/tools/NmapTool/breaker/close", "", 200},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), row.method, h.url+row.path, strings.NewReader(row.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/json")
-		resp, err := client.Do(r)
+		status, _, err := h.do(t.Context(), row.method, row.path, row.body)
 		if err != nil {
 			t.Fatalf("%s %s = %v", row.method, row.path, err)
 		}
-		_ = resp.Body.Close() // it has been read and checked
-		if resp.StatusCode != row.want {
-			t.Errorf("%s %s %s = %d, want %d", row.method, row.path, row.body, resp.StatusCode, row.want)
+		if status != row.want {
+			t.Errorf("%s %s %s = %d, want %d", row.method, row.path, row.body, status, row.want)
 		}
 	}
-	resp, err := client.Get(h.url + "/health")
-	if err != nil {
+	if _, _, err := h.do(t.Context(), "GET", "/health", ""); err != nil { // its status is this machine's
 		t.Fatal(err)
 	}
-	_ = resp.Body.Close() // it has been read and checked; its status is this machine's
 }

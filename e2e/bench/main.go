@@ -93,6 +93,7 @@ var parts = []struct {
 	measure func(context.Context, *site) ([]row, error)
 }{
 	{"noop", measureNoop},
+	{"cost", measureCost},
 	{"mcp-stdio", measureMCPStdio},
 	{"mcp-http", measureMCPHTTP},
 	{"sandbox", measureSandbox},
@@ -139,10 +140,11 @@ func loadAverage() string {
 // site is where the bench works: the programs under test, and a directory of its own for everything else.
 type site struct {
 	settings
-	dir     string // removed by close
-	host    string // bin/gatehouse
-	plugins string // bin/plugins
-	lab     string // the directory with the plugin of the bench
+	dir     string   // removed by close
+	host    string   // bin/gatehouse
+	plugins string   // bin/plugins
+	lab     string   // the directory with the plugin of the bench
+	environ []string // more settings for the hosts that are started
 }
 
 func newSite(ctx context.Context, s settings) (*site, error) {

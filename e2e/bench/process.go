@@ -78,11 +78,11 @@ func (s *site) startHost(ctx context.Context, args ...string) (*process, error) 
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, s.host, append([]string{"serve"}, args...)...)
 	cmd.Dir, cmd.Stderr = s.dir, log
-	cmd.Env = []string{
+	cmd.Env = append([]string{
 		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + s.dir, "TMPDIR=" + s.dir,
 		"XDG_STATE_HOME=" + filepath.Join(s.dir, "state"),
 		"MCP_RATE_LIMIT_REQUESTS=1000000", // the gate does its work, and refuses nothing
-	}
+	}, s.environ...)
 	p, err := start(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)

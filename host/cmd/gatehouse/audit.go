@@ -115,7 +115,7 @@ func printVerified(w io.Writer, r audit.Result, findings []audit.Finding) error 
 	}
 	state := "unbroken"
 	if r.Broken > 0 {
-		state = fmt.Sprintf("broken in %d places", r.Broken)
+		state = fmt.Sprintf("broken (%d findings)", r.Broken)
 	}
 	fmt.Fprintf(w, "%s: %d files, %d lines, seq %d to %d, %s to %s\n", state, r.Files, r.Lines, r.First,
 		r.Last.Seq, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))

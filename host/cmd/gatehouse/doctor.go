@@ -25,10 +25,11 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Args: cobra.NoArgs,
 		Short: "Say what is wrong with this machine, and what to type",
-		Long: `Doctor looks at what a host needs on this machine: configuration, plugins and the programs that they run,
-directories, token, port. It starts the plugins, runs no tool, and changes nothing.
+		Long: `Doctor looks at what a host needs on this machine: configuration, plugins and the programs that they
+run, directories, token, port. It starts the plugins, runs no tool, and changes nothing.
 
-Exit codes: 0 when nothing fails (warnings are allowed without --strict), 1 when something does, 2 for wrong flags.`,
+Exit codes: 0 when nothing fails (without --strict there may be warnings), 1 when something does, 2 for wrong
+flags.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found := a.examine(cmd.Context())
 			if err := a.printFindings(found, asJSON); err != nil {

@@ -230,7 +230,7 @@ func (h *host) openTrail() error {
 	var err error
 	h.trail, err = audit.New(audit.Config{
 		Dir: h.config().AuditDir(), MaxFileSize: cfg.MaxFileSize, MaxFiles: cfg.MaxFiles, Sync: audit.Sync(cfg.Sync),
-		Changed: h.trailChanged,
+		Continue: cfg.OnFailure == config.AuditContinue, Changed: h.trailChanged,
 	})
 	if err != nil {
 		return fmt.Errorf("%w; mend it, choose another place with audit.dir, or do without: audit.enabled", err)

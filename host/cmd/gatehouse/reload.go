@@ -101,13 +101,13 @@ func configHash(cfg *config.Config) string {
 
 // follow reloads when the operator asks or the files change, until ctx ends.
 func (h *host) follow(ctx context.Context, hangups <-chan os.Signal, spawn func(func())) {
-	if file := h.force.Load().File; file != "" {
+	if l := h.force.Load(); l.File != "" {
 		spawn(func() {
-			h.watch(ctx, file, func() { _ = h.reload(ctx, "the file changed") }) // it is logged
+			h.watch(ctx, l.File, l.Sum, func() { _ = h.reload(ctx, "the file changed") }) // it is logged
 		})
 	}
 	if file := h.switches.Path(); file != "" {
-		spawn(func() { h.watch(ctx, file, h.rereadSwitches) })
+		spawn(func() { h.watch(ctx, file, config.Fingerprint{}, h.rereadSwitches) })
 	}
 	spawn(func() {
 		for {
@@ -121,8 +121,8 @@ func (h *host) follow(ctx context.Context, hangups <-chan os.Signal, spawn func(
 	})
 }
 
-func (h *host) watch(ctx context.Context, file string, changed func()) {
-	if err := config.Watch(ctx, file, h.log, changed); err != nil && ctx.Err() == nil {
+func (h *host) watch(ctx context.Context, file string, seen config.Fingerprint, changed func()) {
+	if err := config.Watch(ctx, file, seen, h.log, changed); err != nil && ctx.Err() == nil {
 		h.log.Warn("changes of a file will not be noticed; send SIGHUP after one", "file", file, "error", err)
 	}
 }

@@ -59,6 +59,9 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
+	if err := os.MkdirAll(l.Config.Server.StateDir, 0o700); err != nil {
+		log.Warn("the state directory cannot be made; what is switched while the host runs will be refused", "error", err)
+	}
 	h.setLevel = func(name string) { out.SetLevel(level(name)) }
 	h.warn(l)
 	if err := h.openTrail(); err != nil {
@@ -178,6 +181,7 @@ func (h *host) serveOn(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
+	h.metrics.Endpoints(door.Endpoints())
 	mcp.Refresh()
 	server := h.config().Server
 	h.log.Info("serving", "address", "http://"+l.Addr().String(), "auth", h.config().Auth.Mode, "version", version)

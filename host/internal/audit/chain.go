@@ -95,7 +95,7 @@ func (c *chain) write(before, members []byte) error {
 	c.line = line
 	if n, err := c.cfg.disk.write(c.file, line); err != nil || n != len(line) {
 		c.takeBack(n)
-		return fmt.Errorf("audit: write %s: %w", c.path, short(n, len(line), err))
+		return fmt.Errorf("audit: %w", short(n, len(line), err))
 	}
 	var notSynced error
 	if c.dirty = true; c.cfg.Sync == SyncAlways || c.unsynced {
@@ -117,7 +117,7 @@ func (c *chain) write(before, members []byte) error {
 func (c *chain) force() error {
 	if err := c.cfg.disk.sync(c.file); err != nil {
 		c.unsynced = true
-		return fmt.Errorf("audit: sync %s: %w: %w", c.path, errNotSynced, err)
+		return fmt.Errorf("audit: %w: %w", errNotSynced, err)
 	}
 	c.dirty, c.unsynced = false, false
 	return nil

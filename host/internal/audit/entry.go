@@ -71,7 +71,7 @@ type Entry struct {
 	Outcome Outcome // Finish: all of it; Refuse and Plan: the durations
 
 	Actor, Action string            // Admin: who did what
-	Facts         map[string]string // anything else that is worth knowing: version, pid, hash of the configuration
+	Facts         map[string]string // anything else: version, pid, hash of the configuration
 }
 
 // Outcome is what a call came to.

@@ -117,7 +117,8 @@ var buffers = sync.Pool{New: func() any { return &encoder{b: make([]byte, 0, 204
 // Append adds a line. It returns nil when the line has been written, and after lines that waited. Otherwise
 // the error says what became of it: that of an Accept is nowhere, and the call must not run (but
 // see Config.Continue); lines of calls that run already and of the host wait in memory (ErrKept) and are
-// written, in order, before anything else later; refusals and plans are counted only (ErrLost), and a gap record says how many they were.
+// written, in order, before anything else later; refusals and plans are counted only (ErrLost), and a gap
+// record says how many they were.
 //
 // A sync that failed is an error too, though the line has been written.
 func (t *Trail) Append(e Entry) error {

@@ -111,7 +111,7 @@ func (v *verifier) link(r record) {
 	switch {
 	case r.Seq == v.prev.Seq+1 && r.prev == v.prev.Hash:
 	case r.Seq == v.prev.Seq+1:
-		v.find(v.file, v.line, r.Seq, "does not follow the line before it, in the place of which another one stood")
+		v.find(v.file, v.line, r.Seq, "does not follow the line before it: another one stood there")
 	case r.Seq > v.prev.Seq+1:
 		v.find(v.file, v.line, r.Seq, "seq %d to %d are missing before it", v.prev.Seq+1, r.Seq-1)
 	default:

@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -96,10 +97,16 @@ func (t *Tokens) Role(client string) (role Role, known bool) {
 }
 
 // Authorize says whether a client may call a tool; the error is an [*tool.Error] of kind forbidden. Clients
-// without a token (stdio, and addresses where no tokens are asked for) may call everything.
-func (t *Tokens) Authorize(_ context.Context, client, name string) error {
-	token, known := t.set.Load().byName[client]
-	if !known {
+// without a token (stdio, and addresses where no tokens are asked for) may call everything; one that came
+// over HTTP with a token that was withdrawn meanwhile may not.
+func (t *Tokens) Authorize(ctx context.Context, client, name string) error {
+	set, door := t.set.Load(), origin.From(ctx).Door
+	token, known := set.byName[client]
+	switch {
+	case !known && len(set.list) > 0 && (door == origin.REST || door == origin.MCP):
+		return tool.Errorf(tool.KindForbidden, "the token of the client %s is not valid any more", client).
+			Suggest("ask the operator for another")
+	case !known:
 		return nil
 	}
 	if token.Role == Viewer {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -290,5 +291,34 @@ func TestTokensAreNotRepeated(t *testing.T) {
 			t.Fatalf("Generate = %q twice", token)
 		}
 		seen[token] = true
+	}
+}
+
+func TestAWithdrawnTokenCallsNothing(t *testing.T) {
+	a, err := New([]Token{{Name: "old", SHA256: Hash(Generate())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Replace([]Token{{Name: "new", SHA256: Hash(Generate()), Role: Caller}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		client string
+		door   origin.Door
+		want   tool.Kind
+	}{
+		{"old", origin.REST, tool.KindForbidden}, {"old", origin.MCP, tool.KindForbidden},
+		{"new", origin.REST, ""}, {"stdio", origin.Stdio, ""}, {"stdio", origin.CLI, ""},
+	} {
+		err := a.Authorize(origin.With(t.Context(), origin.Origin{Door: row.door}), row.client, "NmapTool")
+		if got := tool.KindOf(err); got != row.want {
+			t.Errorf("Authorize(%s through %s) = %q, want %q", row.client, row.door, got, row.want)
+		}
+	}
+	if err := a.Replace([]Token{{Name: "twice"}, {Name: "twice"}}); err == nil {
+		t.Error("Replace took two tokens of one name")
+	}
+	if err := a.Authorize(origin.With(t.Context(), origin.Origin{Door: origin.REST}), "new", "NmapTool"); err != nil {
+		t.Errorf("after a Replace that failed: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -17,26 +18,28 @@ import (
 // maxFile is the largest file that is read.
 const maxFile = 1 << 20
 
-// readFile returns the content of a configuration file, without the mark that some editors put in front.
-func readFile(name string) ([]byte, error) {
+// readFile returns the content of a configuration file, without the mark that some editors put in front, and
+// the fingerprint of it as it is.
+func readFile(name string) ([]byte, Fingerprint, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, explain(name, err)
+		return nil, Fingerprint{}, explain(name, err)
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
-		return nil, explain(name, err)
+		return nil, Fingerprint{}, explain(name, err)
 	case len(raw) > maxFile:
-		return nil, fmt.Errorf("%s: is larger than 1 MiB; a configuration is not", printable(name))
+		return nil, Fingerprint{}, fmt.Errorf("%s: is larger than 1 MiB; a configuration is not", printable(name))
 	}
+	sum := Fingerprint(sha256.Sum256(raw))
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
 	if at := invalid(raw); at >= 0 {
-		return nil, fmt.Errorf("%s:%s: is not UTF-8; save the file in that encoding", printable(name),
+		return nil, Fingerprint{}, fmt.Errorf("%s:%s: is not UTF-8; save the file in that encoding", printable(name),
 			offset(raw, at))
 	}
-	return raw, nil
+	return raw, sum, nil
 }
 
 // explain says what to do about a file that cannot be read.

@@ -27,6 +27,7 @@ type Loaded struct {
 	Warnings []string          // what was changed because it lay beyond a range, and what has no effect
 	Origins  map[string]Origin // dotted key of each value -> where it comes from
 	File     string            // the file that was read; empty: none
+	Sum      Fingerprint       // of that file
 }
 
 // Kind is a kind of origin.
@@ -85,7 +86,7 @@ func Read(s Source) (Loaded, error) {
 		return Loaded{}, err
 	}
 	l.defaults(cfg)
-	return Loaded{Config: cfg, Warnings: l.inForce(), Origins: l.from, File: l.file}, nil
+	return Loaded{Config: cfg, Warnings: l.inForce(), Origins: l.from, File: l.file, Sum: l.sum}, nil
 }
 
 // loader collects the layers of one configuration.
@@ -93,6 +94,7 @@ type loader struct {
 	root *field
 	origins
 	report
+	sum Fingerprint // of the file
 }
 
 // read returns the layer of the file.
@@ -100,7 +102,8 @@ func (l *loader) read() map[string]any {
 	if l.file == "" {
 		return nil
 	}
-	raw, err := readFile(l.file)
+	raw, sum, err := readFile(l.file)
+	l.sum = sum
 	if err != nil {
 		l.found = append(l.found, err.Error())
 		return nil

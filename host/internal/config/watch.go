@@ -15,18 +15,22 @@ import (
 
 // Watch calls changed whenever the content of the file has become another one, until the context ends. A
 // file that is gone, or cannot be read, says nothing: the next one that can is compared with the last.
-// Changes before Watch was called are not seen.
+// seen is the content that the caller knows already: when the file has another one by now, that is a change.
 //
 // The directory is watched and not the file, because editors and orchestrators put a new file, or a new
 // symbolic link, in the place of the old one. Where it cannot be watched, the file is looked at every few
 // seconds.
-func Watch(ctx context.Context, file string, log *slog.Logger, changed func()) error {
+func Watch(ctx context.Context, file string, seen Fingerprint, log *slog.Logger, changed func()) error {
 	w := &watch{
+		last: seen,
 		file: file, quiet: 200 * time.Millisecond, patience: 2 * time.Second, slow: 5 * time.Second, log: log,
 		changed: changed, checked: func() {},
 	}
 	return w.run(ctx)
 }
+
+// Fingerprint tells contents of a file apart. The zero Fingerprint is that of none.
+type Fingerprint [sha256.Size]byte
 
 type watch struct {
 	file     string
@@ -37,14 +41,13 @@ type watch struct {
 	changed  func()
 	checked  func() // after each comparison, for tests
 
-	last   [sha256.Size]byte
+	last   Fingerprint
 	fs     *fsnotify.Watcher // nil: there is none on this system
 	blind  bool              // the directory is not watched at present
 	warned bool
 }
 
 func (w *watch) run(ctx context.Context) error {
-	w.last, _ = fingerprint(w.file)
 	var events chan fsnotify.Event // closed by the watcher
 	var failures chan error        // likewise
 	fs, err := fsnotify.NewWatcher()
@@ -124,7 +127,7 @@ func (w *watch) followAll(dirs []string) bool {
 }
 
 // fingerprint tells contents apart. Only a regular file has one: reading a pipe would take what it holds.
-func fingerprint(file string) (sum [sha256.Size]byte, ok bool) {
+func fingerprint(file string) (sum Fingerprint, ok bool) {
 	info, err := os.Stat(file)
 	if err != nil || !info.Mode().IsRegular() {
 		return sum, false

@@ -31,6 +31,7 @@ func startWatch(t *testing.T, file string) *watching {
 		changed: func() { r.changed <- struct{}{} },
 		checked: func() { r.checked <- struct{}{} },
 	}
+	w.last, _ = fingerprint(file)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(ctx) }()
@@ -164,10 +165,35 @@ func TestWithoutItsDirectoryTheFileIsLookedAtNowAndThen(t *testing.T) {
 	}
 }
 
+func TestWatchSeesWhatChangedBeforeItBegan(t *testing.T) {
+	file := write(t, "c.yaml", "{}")
+	changed := make(chan struct{}, 10)
+	l, err := Read(Source{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("server: {port: 1}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Watch(ctx, file, l.Sum, slog.New(slog.DiscardHandler), func() { changed <- struct{}{} })
+	}()
+	select {
+	case <-changed:
+	case <-time.After(30 * time.Second):
+		t.Error("the change was not seen")
+	}
+	cancel()
+	<-ended
+}
+
 func TestWatchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := Watch(ctx, filepath.Join(t.TempDir(), "none"), slog.New(slog.DiscardHandler), nil); err != nil {
+	if err := Watch(ctx, filepath.Join(t.TempDir(), "none"), Fingerprint{}, slog.New(slog.DiscardHandler), nil); err != nil {
 		t.Errorf("Watch = %v, want nil", err)
 	}
 }

@@ -69,7 +69,7 @@ func Plugins(plugins []Plugin) []Finding {
 	}
 	var all []Finding
 	for _, p := range plugins {
-		f := Finding{"plugin " + p.Name, OK, strings.TrimSpace(p.Version + " started, offers " + strings.Join(p.Tools, ", ")), ""}
+		f := Finding{"plugin " + p.Name, OK, p.Version + " started, offers " + strings.Join(p.Tools, ", "), ""}
 		switch {
 		case p.State != "ready":
 			f.Status, f.Message, f.Fix = Fail, fmt.Sprintf("%s is %s: %s", p.Path, p.State, p.Error), p.Fix

@@ -33,7 +33,7 @@ func subscribe(t testing.TB, h *Hub, last string) *Stream {
 func next(t testing.TB, s *Stream) Event {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // nothing is waited for
+	cancel()       // nothing is waited for
 	for range 64 { // of an event and the end of the context, Next takes either
 		e, err := s.Next(ctx)
 		if err == nil {

@@ -44,6 +44,20 @@ type outcome struct {
 	headers []string // names of components/headers
 }
 
+// eventsPath is the route of the event stream.
+const eventsPath = "/events"
+
+// Endpoints are the labels that Config.Request gets, besides "other".
+func (d *Door) Endpoints() []string {
+	var all []string
+	for _, r := range d.table() {
+		if !r.off && r.path != eventsPath {
+			all = append(all, r.path)
+		}
+	}
+	return all
+}
+
 // table is all that the door serves.
 func (d *Door) table() []route {
 	return slices.Concat(d.healthRows(), d.toolRows(), d.adminRows(), d.watchRows())
@@ -148,7 +162,7 @@ func (d *Door) watchRows() []route {
 		},
 		problems: []int{406},
 	}, {
-		path: "/events", method: http.MethodGet, role: auth.Viewer, handler: d.events,
+		path: eventsPath, method: http.MethodGet, role: auth.Viewer, handler: d.events,
 		off: d.cfg.Events == nil,
 		id:  "getEvents", tag: "events", summary: "What happens, as server-sent events", text: eventsText(),
 		params:   []string{"LastEventID", "LastEventIDQuery"},
