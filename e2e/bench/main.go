@@ -145,6 +145,7 @@ type site struct {
 	plugins string   // bin/plugins
 	lab     string   // the directory with the plugin of the bench
 	environ []string // more settings for the hosts that are started
+	port    int      // of the next host; 0: any, and its log tells
 }
 
 func newSite(ctx context.Context, s settings) (*site, error) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -100,7 +101,7 @@ type httpHost struct {
 
 // startHTTP starts a host with the plugins of these directories, and waits until it is ready.
 func (s *site) startHTTP(ctx context.Context, dirs ...string) (*httpHost, error) {
-	args := []string{"--transport", "http", "--port", "0"}
+	args := []string{"--transport", "http", "--port", strconv.Itoa(s.port)}
 	for _, d := range dirs {
 		args = append(args, "--plugins-dir", d)
 	}
@@ -109,6 +110,9 @@ func (s *site) startHTTP(ctx context.Context, dirs ...string) (*httpHost, error)
 		return nil, err
 	}
 	h := &httpHost{process: p}
+	if s.port != 0 {
+		h.url = "http://127.0.0.1:" + strconv.Itoa(s.port)
+	}
 	if err := h.await(ctx, s); err != nil {
 		h.close()
 		said, _ := os.ReadFile(h.log)
