@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -124,15 +125,14 @@ func serve(t *testing.T, plugins string, settings ...string) *host {
 	return h
 }
 
+// servingRE finds the address in the log, in either format.
+var servingRE = regexp.MustCompile(`(?:"@message":"serving"|: serving: ).*?(http://[0-9.:]+)`)
+
 // follow reads the log to its end, and then the exit status.
 func (h *host) follow(stderr io.Reader, serving chan<- string) {
 	for sc := bufio.NewScanner(io.TeeReader(stderr, h.log)); sc.Scan(); {
-		var line struct {
-			Message string `json:"@message"`
-			Address string `json:"address"`
-		}
-		if json.Unmarshal(sc.Bytes(), &line) == nil && line.Message == "serving" {
-			serving <- line.Address
+		if found := servingRE.FindSubmatch(sc.Bytes()); found != nil {
+			serving <- string(found[1])
 		}
 	}
 	h.ended <- h.cmd.Wait()

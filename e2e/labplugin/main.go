@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -19,8 +20,23 @@ const concurrency = 64
 func main() {
 	os.Exit(sdk.Main(sdk.Plugin{
 		Name: "lab", Version: "1.0.0",
-		Tools: []sdk.Tool{noop(), runTrue(), flood(), tree(), crash(), prints()},
+		Tools:  []sdk.Tool{noop(), runTrue(), flood(), tree(), crash(), prints()},
+		Probes: []sdk.Probe{{Name: "stock", Priority: sdk.Important, Run: stock}},
 	}))
+}
+
+// stock is a check of the plugin's own: it finds what its section of the configuration says.
+func stock(_ context.Context, env sdk.Env) (string, error) {
+	var own struct{ Stock string }
+	if len(env.Policy.Config) > 0 {
+		if err := json.Unmarshal(env.Policy.Config, &own); err != nil {
+			return "", err
+		}
+	}
+	if own.Stock == "low" {
+		return "", sdk.Degraded(sdk.Errorf(sdk.KindExecution, "the stock is low").Suggest("order more"))
+	}
+	return "enough in stock", nil
 }
 
 type nothing struct {

@@ -87,5 +87,7 @@ func (h *host) auditSample() metrics.AuditSample {
 		return metrics.AuditSample{}
 	}
 	s := h.trail.Status()
-	return metrics.AuditSample{Seq: s.Seq, Lost: s.Lost, Failing: s.Err != nil}
+	return metrics.AuditSample{
+		Lines: s.Lines, Failures: s.Fails, Lost: s.Lost, Seq: s.Seq, Failing: s.Err != nil,
+	}
 }

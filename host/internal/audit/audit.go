@@ -119,8 +119,10 @@ type Status struct {
 	Path  string // file that is written
 	Seq   uint64 // of the last line
 	Bytes int64  // of that file
+	Lines uint64 // written since New
 	Kept  int    // lines in memory that wait until writing works again
 	Lost  uint64 // lines that were never written since New; the trail has gap records of them
+	Fails uint64 // attempts to write or sync since New that failed
 	Err   error  // why the trail cannot be written; nil: it can
 }
 
@@ -241,7 +243,10 @@ func (t *Trail) publish(err error) (changed bool) {
 	changed = (err == nil) != (t.status.Err == nil)
 	t.status = Status{
 		Path: t.chain.path, Seq: t.chain.last.Seq, Bytes: t.chain.size,
-		Kept: len(t.pending.kept), Lost: t.pending.lost, Err: err,
+		Lines: t.chain.added, Kept: len(t.pending.kept), Lost: t.pending.lost, Fails: t.status.Fails, Err: err,
+	}
+	if err != nil {
+		t.status.Fails++
 	}
 	return changed
 }

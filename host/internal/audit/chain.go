@@ -21,6 +21,7 @@ type chain struct {
 	inode  uint64
 	size   int64
 	last   Point  // the last good line
+	added  uint64 // lines since openChain
 	known  []byte // content of the head file
 
 	stale    bool // something went wrong: look at everything anew
@@ -110,6 +111,7 @@ func (c *chain) write(before, members []byte) error {
 	}
 	c.size += int64(len(line))
 	c.last = next
+	c.added++
 	return notSynced
 }
 
