@@ -308,3 +308,65 @@ func TestAdministrationIsWrittenDown(t *testing.T) {
 		t.Errorf("admin lines %q, want %q", found, want)
 	}
 }
+
+// limitFiles sets how large a file the host may write: a disk that is full for this process alone.
+func (h *host) limitFiles(t *testing.T, bytes string) {
+	t.Helper()
+	out, err := exec.Command("prlimit", "--pid", fmt.Sprint(h.cmd.Process.Pid), "--fsize="+bytes+":unlimited").
+		CombinedOutput()
+	if err != nil {
+		t.Fatalf("prlimit: %v: %s", err, out)
+	}
+}
+
+func TestAFullDiskRefusesNewCallsAndLosesNothing(t *testing.T) {
+	state := t.TempDir()
+	h := serve(t, "lab", "STATE_DIRECTORY="+state)
+	h.ask(t, http.MethodPost, "/tools/NoopTool/execute", `{}`, 200, nil)
+	files, err := filepath.Glob(filepath.Join(state, "audit", "*.jsonl"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	info, err := os.Stat(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.limitFiles(t, fmt.Sprint(info.Size()+100)) // less than a line
+	for range 3 {
+		rep, kind := h.rest(t, "NoopTool", `{}`)
+		if kind != tool.KindUnavailable || strings.Contains(fmt.Sprint(rep), state) {
+			t.Errorf("a call = %q %+v, want unavailable, without a path of this machine", kind, rep)
+		}
+	}
+	h.health(t, "audit", "unhealthy")
+	if status, _, err := h.do(t.Context(), http.MethodGet, "/health", ""); err != nil || status != 503 {
+		t.Errorf("GET /health = %d, %v; want 503", status, err)
+	}
+	h.limitFiles(t, "unlimited")
+	h.log.waitFor(t, "the audit trail can be written again", 1)
+	h.ask(t, http.MethodPost, "/tools/NoopTool/execute", `{}`, 200, nil)
+	h.gatehouse(t, 0, "audit", "verify")
+	var gaps int
+	for _, l := range trail(t, state) {
+		if l.Event == "gap" {
+			gaps++
+		}
+	}
+	if gaps != 1 {
+		t.Errorf("%d gap lines, want one for the three refusals", gaps)
+	}
+}
+
+func TestTheOperatorMayPreferToGoOnWithoutATrail(t *testing.T) {
+	state := t.TempDir()
+	h := serve(t, "lab", "STATE_DIRECTORY="+state, "MCP_AUDIT_ON_FAILURE=continue")
+	h.limitFiles(t, "1")
+	h.ask(t, http.MethodPost, "/tools/NoopTool/execute", `{"correlation_id":"during"}`, 200, nil)
+	h.log.waitFor(t, "the audit trail cannot be written", 1)
+	h.limitFiles(t, "unlimited")
+	h.log.waitFor(t, "the audit trail can be written again", 1)
+	if lines := about(trail(t, state), "during"); len(lines) != 2 {
+		t.Errorf("lines of the call = %+v, want the two that waited", lines)
+	}
+	h.gatehouse(t, 0, "audit", "verify")
+}
