@@ -122,8 +122,8 @@ const (
 	KindUnknown           = tool.KindUnknown
 )
 
-// The verdicts, the streams, the kinds of need, the priorities of probes, and the returncode of a run that was
-// ended at its deadline.
+// The verdicts, the streams, the kinds of need, the priorities of probes, and the returncode of a run that
+// was ended at its deadline.
 const (
 	Accept = tool.Accept
 	Gated  = tool.Gated

@@ -1,10 +1,10 @@
 // Package openapitest holds answers of an HTTP server against its OpenAPI 3.1 document, for tests. It is a
 // module of its own so that the tests of the host and those of the whole program can share it.
 //
-// A [Document] is stricter than what it was read from: an answer must have a documented status, media type and
-// body, it must fit every path of the document that matches its own, and the document's own schemas take no
-// members that they do not name, though the document tells clients to ignore them. Schemas with a dot in their
-// name belong to tools, and are taken as they are.
+// A [Document] is stricter than what it was read from: an answer must have a documented status, media type
+// and body, it must fit every path of the document that matches its own, and the document's own schemas take
+// no members that they do not name, though the document tells clients to ignore them. Schemas with a dot in
+// their name belong to tools, and are taken as they are.
 //
 //	doc, err := openapitest.Parse(raw)
 //	err = doc.Check("GET", "/tools", resp.StatusCode, resp.Header, body)

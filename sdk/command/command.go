@@ -86,8 +86,8 @@ type Definition struct {
 	// here takes its place.
 	Probes []sdk.Probe
 
-	// Without says how the program does without a capability among the needs, such as by a setting of the kernel;
-	// "": in no way. nil: in no way.
+	// Without says how the program does without a capability among the needs, such as by a setting of the
+	// kernel; "": in no way. nil: in no way.
 	Without func(capability string) string
 
 	// FileCapabilities lets the program gain rights that its file carries (setcap, set-user-ID).

@@ -113,7 +113,8 @@ func (t *Tool) checkCapability(n sdk.Need) (string, error) {
 		Suggest("sudo setcap %s+ep %s", strings.ToLower(n.Name), path)
 }
 
-// grant is what a person types to start a host, and with it the plugins and their programs, with a capability.
+// grant is what a person types to start a host, and with it the plugins and their programs, with a
+// capability.
 func grant(capability string) string {
 	name := strings.ToLower(strings.TrimPrefix(capability, "CAP_"))
 	return "sudo setpriv --reuid=$(id -u) --regid=$(id -g) --init-groups --inh-caps=+" + name +

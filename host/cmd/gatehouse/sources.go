@@ -12,7 +12,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// newLogs opens the log that the configuration wants: a file, else w, which is never the stream of a protocol.
+// newLogs opens the log that the configuration wants: a file, else w, which is never the stream of a
+// protocol.
 func newLogs(cfg config.Logging, w io.Writer) (*logs.Logs, error) {
 	out, err := logs.New(logs.Config{
 		Level: level(cfg.Level), Format: cfg.Format, Output: w,

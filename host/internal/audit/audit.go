@@ -25,8 +25,9 @@
 // with which the last 75 bytes of every line begin (the line end not counted). Nothing is normalized: bytes
 // are hashed as they stand in the file.
 //
-// The files audit-000001.jsonl, audit-000002.jsonl and so on form one chain. Beside them audit.head holds seq,
-// hash and file number of the last line, so that lines cut off the end are missed; it is the lock as well.
+// The files audit-000001.jsonl, audit-000002.jsonl and so on form one chain. Beside them audit.head holds
+// seq, hash and file number of the last line, so that lines cut off the end are missed; it is the lock as
+// well.
 //
 // The hashes have no key. Who can write the files can also write all of them anew, and only a head that was
 // noted elsewhere (Options.Expect) shows that.

@@ -119,7 +119,8 @@ func count(all []string, e Event) (n int) {
 	return n
 }
 
-// What is neither written nor taken back is in the trail, though the call was refused: better than the reverse.
+// What is neither written nor taken back is in the trail, though the call was refused: better than the
+// reverse.
 func TestALineThatCannotBeTakenBackStays(t *testing.T) {
 	var b broken
 	dir := t.TempDir()

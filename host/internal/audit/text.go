@@ -8,10 +8,10 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// appendText appends s as a JSON string of at most limit bytes between the quotes, and reports whether all of
-// it fitted. Whatever does not print is escaped, also where JSON would not ask for it: controls, DEL, C1, line
-// separators, marks that turn the direction of writing around. So no line can be forged, and no terminal obeys
-// a line that is shown as it is.
+// appendText appends s as a JSON string of at most limit bytes between the quotes, and reports whether all
+// of it fitted. Whatever does not print is escaped, also where JSON would not ask for it: controls, DEL, C1,
+// line separators, marks that turn the direction of writing around. So no line can be forged, and no
+// terminal obeys a line that is shown as it is.
 func appendText(b []byte, s string, limit int) (out []byte, whole bool) {
 	b = append(b, '"')
 	start := len(b)

@@ -83,9 +83,10 @@ type verifier struct {
 	headMet bool // the line that the head tells of was found
 }
 
-// Verify reads the whole trail of a directory, in bounded memory, and finds whatever is not as it was written:
-// changed, missing, moved or added bytes. It keeps writers out only for the moment in which it looks how far
-// to read. The trail is unbroken when Result.Broken is 0. The error is of reading, not of the trail.
+// Verify reads the whole trail of a directory, in bounded memory, and finds whatever is not as it was
+// written: changed, missing, moved or added bytes. It keeps writers out only for the moment in which it
+// looks how far to read. The trail is unbroken when Result.Broken is 0. The error is of reading, not of the
+// trail.
 func Verify(ctx context.Context, dir string, opts Options) (Result, []Finding, error) {
 	s, err := snapshotOf(dir)
 	if err != nil {

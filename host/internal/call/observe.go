@@ -77,9 +77,9 @@ func (r *Router) observe(inner next) next {
 	}
 }
 
-// begin finds the tool in the catalog of this moment, which the call keeps to its end, and takes the arguments
-// apart, which is early: a refused call, too, is to be found by its correlation
-// id. The id in the arguments beats the one that came with the request.
+// begin finds the tool in the catalog of this moment, which the call keeps to its end, and takes the
+// arguments apart, which is early: a refused call, too, is to be found by its correlation id. The id in the
+// arguments beats the one that came with the request.
 func (r *Router) begin(ctx context.Context, c *passage) {
 	c.begun, c.origin = time.Now(), origin.From(ctx)
 	c.origin.Client = c.req.Client

@@ -41,8 +41,8 @@ func (r *Router) State(tool string) ToolState {
 	return s
 }
 
-// SetBreaker opens the breaker of a tool by hand, until it is closed by hand; or closes it, whoever opened it,
-// and forgets the failures.
+// SetBreaker opens the breaker of a tool by hand, until it is closed by hand; or closes it, whoever opened
+// it, and forgets the failures.
 func (r *Router) SetBreaker(name string, open bool) error {
 	e, ok := r.cfg.Catalog().Lookup(name)
 	if !ok {

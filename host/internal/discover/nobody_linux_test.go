@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// scanAsNobody scans without root's right to read everything. The thread that gave it up ends with the goroutine.
+// scanAsNobody scans without root's right to read everything. The thread that gave it up ends with the
+// goroutine.
 func scanAsNobody(dir string) Result {
 	found := make(chan Result)
 	go func() {

@@ -1,6 +1,6 @@
-// Package doctor judges a machine that a host runs on, or is to run on: what is well, what is not, and what to
-// type. A [Finding] is one judgement. Each function judges one area by facts that it is given; those that look
-// for themselves, [LookAt] and [LookAtPort], return facts and judge nothing.
+// Package doctor judges a machine that a host runs on, or is to run on: what is well, what is not, and what
+// to type. A [Finding] is one judgement. Each function judges one area by facts that it is given; those that
+// look for themselves, [LookAt] and [LookAtPort], return facts and judge nothing.
 //
 //	findings := doctor.StateDir(dir, doctor.LookAt(dir, free))
 //	findings = append(findings, doctor.Plugins(plugins)...)
@@ -50,8 +50,8 @@ func Worst(all []Finding) Status {
 // marks are aligned, and the worst is seen from far.
 var marks = map[Status]string{OK: "ok  ", Warn: "warn", Fail: "FAIL"}
 
-// Print writes the findings for people, a line each, and below it what to do. Much of the text is foreign: what
-// a terminal would obey is taken out of it.
+// Print writes the findings for people, a line each, and below it what to do. Much of the text is foreign:
+// what a terminal would obey is taken out of it.
 func Print(w io.Writer, all []Finding) error {
 	for _, f := range all {
 		text := fmt.Sprintf("%s  %s: %s\n", marks[f.Status], plain(f.Area), plain(f.Message))
@@ -84,8 +84,8 @@ func plain(s string) string {
 	}, s)
 }
 
-// Configuration judges how the configuration was read: file is "" when there is none, unknown are the variables
-// of the environment that look like settings and are none, err is why it could not be read.
+// Configuration judges how the configuration was read: file is "" when there is none, unknown are the
+// variables of the environment that look like settings and are none, err is why it could not be read.
 func Configuration(file string, warnings, unknown []string, err error) []Finding {
 	const area = "configuration"
 	if err != nil {

@@ -54,7 +54,8 @@ func nearest(path string) string {
 	}
 }
 
-// StateDir judges the directory with the token, the switches and, unless that has a place of its own, the trail.
+// StateDir judges the directory with the token, the switches and, unless that has a place of its own, the
+// trail.
 func StateDir(dir string, d Dir) []Finding {
 	return directory("state directory", dir, d, Fail)
 }

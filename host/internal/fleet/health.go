@@ -7,8 +7,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// CheckHealth asks every plugin that has a process for its checks, all at once, and tells plugin name -> checks.
-// A plugin that fails to answer before the deadline of ctx has one check, "health", which says so.
+// CheckHealth asks every plugin that has a process for its checks, all at once, and tells plugin name ->
+// checks. A plugin that fails to answer before the deadline of ctx has one check, "health", which says so.
 func (f *Fleet) CheckHealth(ctx context.Context) map[string][]tool.HealthCheck {
 	var (
 		wg  sync.WaitGroup

@@ -9,8 +9,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 )
 
-// Resettle asks again for the settings of every tool and which of them are wanted, and publishes a new catalog
-// if that changes anything. No plugin notices.
+// Resettle asks again for the settings of every tool and which of them are wanted, and publishes a new
+// catalog if that changes anything. No plugin notices.
 func (f *Fleet) Resettle() error {
 	f.policy.Add(1) // before looking for members: one that becomes ready now looks at the count afterwards
 	var errs []error
@@ -26,9 +26,9 @@ func (f *Fleet) Resettle() error {
 	return errors.Join(errs...)
 }
 
-// Reconfigure is Resettle, and hands the policy in force to every plugin that has a process; the others get it
-// when they start. It tells which refused it: those are ended, because what does not take the policy in force
-// must not serve under an old one.
+// Reconfigure is Resettle, and hands the policy in force to every plugin that has a process; the others get
+// it when they start. It tells which refused it: those are ended, because what does not take the policy in
+// force must not serve under an old one.
 func (f *Fleet) Reconfigure(ctx context.Context) error {
 	settled := f.Resettle()
 	members := f.all()

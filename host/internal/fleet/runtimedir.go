@@ -33,8 +33,8 @@ func (f *Fleet) makeRuntimeDir() (remove func(), err error) {
 	return func() {}, nil
 }
 
-// ownRuntimeDir makes a directory of our own in a temporary one, after it took away those that dead hosts left:
-// nobody could, of a host that was killed.
+// ownRuntimeDir makes a directory of our own in a temporary one, after it took away those that dead hosts
+// left: nobody could, of a host that was killed.
 func ownRuntimeDir(tmp string) (dir string, remove func(), err error) {
 	sweep(tmp)
 	if dir, err = os.MkdirTemp(tmp, runtimePrefix); err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// searchPath is where programs are looked for, as the tools do: the environment of whoever started the host has
-// no say.
+// searchPath is where programs are looked for, as the tools do: the environment of whoever started the host
+// has no say.
 var searchPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
 // DependenciesProbe is "dependency:NAME" for each name of a list that is asked for at each run: an absolute

@@ -1,7 +1,7 @@
 // Package health runs checks in the background and turns them into one status. A [Checker] runs each [Probe]
 // at start and at an interval, for itself and with a timeout, and keeps what it said; a [Report] is all of
-// that, weighed. A check has a priority: a critical one that fails makes the whole unhealthy, an important one
-// makes it degraded, informational ones degrade it only when all of them fail.
+// that, weighed. A check has a priority: a critical one that fails makes the whole unhealthy, an important
+// one makes it degraded, informational ones degrade it only when all of them fail.
 //
 //	c, err := health.New(health.Config{Transport: "http"}, append(health.SystemProbes(health.System{
 //		Thresholds: thresholds, StateDir: dir,

@@ -14,7 +14,8 @@ import (
 // calls, each with pipes and sockets, may find none left.
 const filesPart = 0.8
 
-// Process is what the probe of this process looks at. The functions are fields for tests; nil is this process.
+// Process is what the probe of this process looks at. The functions are fields for tests; nil is this
+// process.
 type Process struct {
 	Goroutines func() int
 	OpenFiles  func() (open int, limit uint64, err error)

@@ -17,12 +17,12 @@ import (
 // full is the percentage from which a resource counts as exhausted, whatever the threshold below it.
 const full = 95
 
-// Thresholds are percentages, 1 to 100, from which a resource in use is a degraded check. From 95 on, and from
-// the threshold on if that is higher, it is unhealthy.
+// Thresholds are percentages, 1 to 100, from which a resource in use is a degraded check. From 95 on, and
+// from the threshold on if that is higher, it is unhealthy.
 type Thresholds struct{ CPU, Memory, Disk float64 }
 
-// System is what the probes of the machine look at. The functions are fields for tests; nil is the machine, or
-// the control group of this process where that has limits (Linux, cgroup v2).
+// System is what the probes of the machine look at. The functions are fields for tests; nil is the machine,
+// or the control group of this process where that has limits (Linux, cgroup v2).
 type System struct {
 	Thresholds func() Thresholds // asked at each run
 	StateDir   string            // whose file system is watched; empty: none

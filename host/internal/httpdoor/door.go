@@ -87,7 +87,8 @@ type Config struct {
 	Heartbeat time.Duration
 
 	Logger *slog.Logger
-	// Closing is called when the door stops taking requests, to end streams that would stay open; nil: nobody is.
+	// Closing is called when the door stops taking requests, to end streams that would stay open; nil: nobody
+	// is.
 	Closing func()
 	// Request is called after each request; nil: nobody is.
 	Request func(endpoint string, elapsed time.Duration)

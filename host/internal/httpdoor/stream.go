@@ -18,7 +18,8 @@ import (
 const (
 	eventStream = "text/event-stream"
 
-	// reconnect is when a listener whose stream ended should come back, and when one for whom there was no place.
+	// reconnect is when a listener whose stream ended should come back, and when one for whom there was no
+	// place.
 	reconnect     = 2 * time.Second
 	fullRetry     = 10 * time.Second
 	streamTimeout = 10 * time.Second // for each write

@@ -1,6 +1,6 @@
-// Package switches remembers which tools an operator switched on or off while the host ran. What was switched
-// holds over the configuration until it is switched again, and over restarts: it is kept in a file of the state
-// directory, which every host with that directory reads.
+// Package switches remembers which tools an operator switched on or off while the host ran. What was
+// switched holds over the configuration until it is switched again, and over restarts: it is kept in a file
+// of the state directory, which every host with that directory reads.
 //
 //	s, err := switches.Open("/var/lib/gatehouse")
 //	err = s.Set("NmapTool", false)
