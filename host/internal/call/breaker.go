@@ -12,9 +12,10 @@ import (
 // those that waited together, one is the trial of a half-open breaker.
 func (r *Router) breaker(inner next) next {
 	return func(ctx context.Context, c *passage) error {
-		report, ok := c.state.circuit.allow()
+		now := r.tools.circuit(c.req.Tool)
+		report, ok := now.allow()
 		if !ok {
-			return tripped(c)
+			return tripped(c, now)
 		}
 		outcome := errFailed // of a panic
 		defer func() { report(outcome) }()

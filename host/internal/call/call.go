@@ -45,7 +45,7 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, buckets: buckets, tools: newTools(cfg.BreakerChanged)}
+	r := &Router{cfg: cfg, buckets: buckets, tools: newTools(cfg)}
 	r.limits.Store(&cfg.Limits)
 	r.call = chain(r.gates(), false, r.runCall)
 	r.plan = chain(r.gates(), true, r.runPlan)

@@ -42,8 +42,9 @@ type circuit struct {
 	random   func() float64                  // in [0, 1); a field for tests
 	news     *news
 
-	mu      sync.Mutex // makes one step of a look at the rest and a word with breaker
-	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	mu       sync.Mutex // makes one step of a look at the rest and a word with breaker
+	tripping bool       // it opens at the next failure; before anybody else has the circuit
+	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	retired  atomic.Bool                 // replaced by another; its changes are no news any more
 	forced   atomic.Bool                 // opened by hand, until it is closed by hand
@@ -65,7 +66,7 @@ func newCircuit(s catalog.Breaker, n *news) *circuit {
 		Timeout:     1, // see above
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			c.failures.Store(int64(counts.ConsecutiveFailures))
-			return int(counts.ConsecutiveFailures) >= c.settings.Load().Threshold
+			return c.tripping || int(counts.ConsecutiveFailures) >= c.settings.Load().Threshold
 		},
 		IsSuccessful:  func(outcome error) bool { return outcome == nil },
 		IsExcluded:    func(outcome error) bool { return errors.Is(outcome, errNeutral) },
@@ -74,36 +75,59 @@ func newCircuit(s catalog.Breaker, n *news) *circuit {
 	return c
 }
 
-// renewed returns the circuit for new settings. It is the same one, in the state that it is in, unless the
-// number of trials changed, which gobreaker is made for: then it is a fresh one, which starts closed.
+// renewed returns the circuit for new settings, in the state that the old one is in. It is the same one,
+// unless the number of trials changed, which gobreaker is made for.
 func (c *circuit) renewed(s catalog.Breaker) *circuit {
 	if c.settings.Load().Trials == s.Trials {
 		c.settings.Store(&s)
 		return c
 	}
-	return c.replaced(s, c.forced.Load())
+	c.retired.Store(true)
+	fresh := newCircuit(s, c.news)
+	fresh.forced.Store(c.forced.Load())
+	if c.underlying() != Closed {
+		fresh.trip()
+		fresh.rests.Store(c.rests.Load())
+		fresh.failures.Store(c.failures.Load())
+	}
+	return fresh
+}
+
+// trip opens a circuit that nobody has yet, without news: it takes the place of one that is open.
+func (c *circuit) trip() {
+	c.retired.Store(true)
+	c.tripping = true
+	if report, err := c.breaker.Allow(); err == nil { // a fresh one allows everything
+		report(errFailed)
+	}
+	c.tripping = false
+	c.retired.Store(false)
+}
+
+// underlying is the state that failures made, whatever the operator's hand did.
+func (c *circuit) underlying() BreakerState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.resting() {
+		return Open
+	}
+	return breakerStates[c.breaker.State()]
 }
 
 // byHand returns the circuit that the operator wants: one that is open until he closes it, or one that is
 // closed and knows of no failures.
 func (c *circuit) byHand(open bool) *circuit {
 	if !open {
-		return c.replaced(*c.settings.Load(), false)
+		c.retired.Store(true)
+		if c.look().Breaker != Closed {
+			c.news.add(Closed)
+		}
+		return newCircuit(*c.settings.Load(), c.news)
 	}
 	if !c.forced.Swap(true) && !c.resting() {
 		c.news.add(Open)
 	}
 	return c
-}
-
-func (c *circuit) replaced(s catalog.Breaker, forced bool) *circuit {
-	c.retired.Store(true)
-	fresh := newCircuit(s, c.news)
-	fresh.forced.Store(forced)
-	if !forced && c.look().Breaker != Closed {
-		c.news.add(Closed)
-	}
-	return fresh
 }
 
 // changedLocked is called under gobreaker's lock: it notes, and calls nobody.

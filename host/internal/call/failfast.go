@@ -11,8 +11,8 @@ import (
 // the breaker: only the breaker gate does.
 func (r *Router) failFast(inner next) next {
 	return func(ctx context.Context, c *passage) error {
-		if c.state.circuit.refuses() {
-			return tripped(c)
+		if now := r.tools.circuit(c.req.Tool); now.refuses() {
+			return tripped(c, now)
 		}
 		return inner(ctx, c)
 	}
@@ -20,8 +20,8 @@ func (r *Router) failFast(inner next) next {
 
 // tripped is the refusal by a breaker that is open, or whose trial is under way. The wait is true for an
 // open one; a trial takes as long as it takes, and a usual run is the best guess.
-func tripped(c *passage) *tool.Error {
-	s := c.state.circuit.state()
+func tripped(c *passage, now *circuit) *tool.Error {
+	s := now.state()
 	if s.Forced {
 		return tool.Errorf(tool.KindBreakerOpen, "the operator has opened the circuit breaker of %s", c.req.Tool).
 			Suggest("ask the operator when %s is to be used again; other tools are not affected", c.req.Tool).
@@ -36,7 +36,7 @@ func tripped(c *passage) *tool.Error {
 	wait := round(err.RetryAfter)
 	return err.Suggest("wait %v, then call again; the health report says what is wrong", wait).
 		With("breaker", string(s.Breaker)).With("failures", s.Failures).
-		With("recovery_sec", c.state.circuit.settings.Load().Recovery.Seconds())
+		With("recovery_sec", now.settings.Load().Recovery.Seconds())
 }
 
 // round makes a wait readable; it never makes it shorter.

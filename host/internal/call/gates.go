@@ -25,6 +25,7 @@ func (r *Router) gates() []step {
 		{"deadline", r.deadline, true},   // after the look-ups, so that a slow resolver costs the tool no time
 		{"breaker", r.failFast, false},   // before the queue: nobody waits for a tool that will refuse
 		{"capacity", r.capacity, false},  // a slot is held for the run alone
+		{"lookup", r.again, false},       // who waited may have been overtaken by an operator
 		{"breaker", r.breaker, false},    // an outcome is the plugin's and nobody else's
 		{"trail", r.trail, false},        // innermost: what is written down as run is run
 	}

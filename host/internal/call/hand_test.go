@@ -95,6 +95,69 @@ func TestTheOperatorOpensABreakerUntilHeClosesIt(t *testing.T) {
 	})
 }
 
+// waiting starts a call that holds the one slot of ScanTool until release is called, and one that waits for it;
+// outcome is what the second comes to.
+func waiting(t *testing.T, b *bed, h *fake) (release func(), outcome <-chan tool.Kind) {
+	t.Helper()
+	hold, second := make(chan struct{}), make(chan tool.Kind, 1)
+	h.call = func(context.Context, tool.Request, events) (tool.Result, error) {
+		<-hold
+		return tool.Result{}, nil
+	}
+	go b.run(context.WithoutCancel(t.Context()), "")
+	synctest.Wait()
+	go func() { second <- b.run(context.WithoutCancel(t.Context()), "") }()
+	synctest.Wait()
+	return func() { close(hold) }, second
+}
+
+func TestAnOperatorMeansThoseWhoWaitAsWell(t *testing.T) {
+	for _, row := range []struct {
+		says string
+		act  func(t *testing.T, b *bed)
+		want tool.Kind
+	}{
+		{"a tool is switched off", func(t *testing.T, b *bed) {
+			b.settings.Enabled = false
+			b.publish(t)
+		}, tool.KindDisabled},
+		{"a client loses its right", func(_ *testing.T, b *bed) { b.forbid = "alice" }, tool.KindForbidden},
+		{"a breaker is opened", func(t *testing.T, b *bed) { _ = b.SetBreaker("ScanTool", true) }, tool.KindBreakerOpen},
+		{"a breaker is closed, which makes it anew, and opened", func(t *testing.T, b *bed) {
+			_ = b.SetBreaker("ScanTool", false)
+			_ = b.SetBreaker("ScanTool", true)
+		}, tool.KindBreakerOpen},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &fake{}
+			b := newBed(t, h)
+			release, outcome := waiting(t, b, h)
+			row.act(t, b)
+			release()
+			if got := <-outcome; got != row.want {
+				t.Errorf("%s: a call that waits = %q, want %q", row.says, got, row.want)
+			}
+			if n := h.calls.Load(); n != 1 {
+				t.Errorf("%s: the plugin was asked %d times, want once", row.says, n)
+			}
+		})
+	}
+}
+
+// TestALateCallDoesNotBringOldSettingsBack has a call that took its entry before a reload.
+func TestALateCallDoesNotBringOldSettingsBack(t *testing.T) {
+	b := newBed(t, &fake{})
+	old, _ := b.current.Load().Lookup("ScanTool")
+	b.settings.Concurrency = 7
+	b.publish(t)
+	if got := b.tools.of(old).settings.Concurrency; got != 7 {
+		t.Errorf("of(an old entry) = concurrency %d, want the 7 in force", got)
+	}
+	if got := b.State("ScanTool").Slots; got != 7 {
+		t.Errorf("State = %d slots, want 7", got)
+	}
+}
+
 func TestTheOperatorClosesABreakerThatFailuresOpened(t *testing.T) {
 	h := failing(tool.Errorf(tool.KindExecution, "broken"))
 	b := newBed(t, h)

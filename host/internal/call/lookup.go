@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -23,11 +24,29 @@ func (r *Router) lookup(inner next) next {
 			return r.notFound(ctx, c)
 		}
 		if !e.Settings.Enabled {
-			return tool.Errorf(tool.KindDisabled, "%s is switched off on this host", e.Spec.Name).
-				Suggest("use another tool, or ask the operator to enable it").
-				With("plugin", e.Plugin)
+			return switchedOff(e)
 		}
 		c.state = r.tools.of(e)
+		return inner(ctx, c)
+	}
+}
+
+func switchedOff(e *catalog.Entry) error {
+	return tool.Errorf(tool.KindDisabled, "%s is switched off on this host", e.Spec.Name).
+		Suggest("use another tool, or ask the operator to enable it").
+		With("plugin", e.Plugin)
+}
+
+// again asks a second time, when the call has its slot, whether the tool is switched on and the client may
+// call it: an operator who switches a tool off, or takes a token away, means those who wait as well.
+func (r *Router) again(inner next) next {
+	return func(ctx context.Context, c *passage) error {
+		if e, ok := r.cfg.Catalog().Lookup(c.req.Tool); ok && !e.Settings.Enabled {
+			return switchedOff(e)
+		}
+		if err := r.cfg.Authorize(ctx, c.req.Client, c.req.Tool); err != nil {
+			return err
+		}
 		return inner(ctx, c)
 	}
 }

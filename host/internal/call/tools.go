@@ -70,15 +70,20 @@ type counts struct{ calls, errors atomic.Uint64 }
 
 // tools holds the state of each tool that the catalog ever had when it was called.
 type tools struct {
+	catalog func() *catalog.Catalog
 	changed func(tool string, state BreakerState)
 
 	mu     sync.RWMutex
 	byName map[string]*toolState // tool name -> state
 }
 
-func newTools(changed func(string, BreakerState)) *tools {
-	return &tools{changed: changed, byName: make(map[string]*toolState)}
+func newTools(cfg Config) *tools {
+	return &tools{catalog: cfg.Catalog, changed: cfg.BreakerChanged, byName: make(map[string]*toolState)}
 }
+
+// circuit is the breaker in force of a tool that has been called. Who waited for a slot asks for it again: the
+// one of its arrival may have been replaced by hand.
+func (t *tools) circuit(name string) *circuit { return t.get(name).circuit }
 
 // get returns the state of a tool, or nil.
 func (t *tools) get(name string) *toolState {
@@ -98,9 +103,14 @@ func (t *tools) of(e *catalog.Entry) *toolState {
 	return st
 }
 
+// renew goes by the catalog of this moment, whatever the call has: one that comes late with an old entry must
+// not bring old settings back.
 func (t *tools) renew(e *catalog.Entry) *toolState {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if newest, ok := t.catalog().Lookup(e.Spec.Name); ok {
+		e = newest
+	}
 	old := t.byName[e.Spec.Name]
 	if old != nil && old.given == e.Settings {
 		return old // somebody else was faster
