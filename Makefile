@@ -11,7 +11,7 @@ GO       := go
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-go alone cross check-generated bench lint fmt generate clean
+.PHONY: help setup build run test test-go alone cross check-generated bench soak lint fmt generate clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ cross: ## Compile for every platform that is promised
 
 bench: build ## Print ratios, each beside its aim
 	$(GO) run ./e2e/bench
+
+soak: build ## Call, meddle and kill for three minutes, then see that no call's record is lost
+	$(GO) run ./e2e/soak -for 3m -concurrency 64
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/openapi ## Formatting, go vet, staticcheck, the OpenAPI document
 	@bad=$$(gofmt -l $(MODULES)); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi

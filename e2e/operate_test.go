@@ -221,11 +221,28 @@ func TestASwitchOutlivesARestartAndHoldsForEveryHostOfTheStateDirectory(t *testi
 	if _, kind := second.rest(t, "PingTool", `{"target":"127.0.0.1"}`); kind != "disabled" {
 		t.Errorf("a call of the other host = %q, want disabled", kind)
 	}
+	// Quick switches of both, so that one host sees the file as it was before.
+	for range 5 {
+		second.ask(t, http.MethodPost, "/tools/PingTool/enable", "", 200, nil)
+		first.ask(t, http.MethodPost, "/tools/PingTool/disable", "", 200, nil)
+	}
+	events := second.events(t, "")
+	for second.enabled(t, "PingTool") {
+		events.await(t, "catalog", "") // until the last word has come round
+	}
 	first.stop()
 	third := serve(t, "plugins", state)
 	if _, kind := third.rest(t, "PingTool", `{"target":"127.0.0.1"}`); kind != "disabled" {
 		t.Errorf("a call after a restart = %q, want disabled", kind)
 	}
+}
+
+// enabled tells whether a tool can be called.
+func (h *host) enabled(t *testing.T, name string) bool {
+	t.Helper()
+	var view struct{ Enabled bool }
+	h.ask(t, http.MethodGet, "/tools/"+name, "", 200, &view)
+	return view.Enabled
 }
 
 func TestTheOperatorOpensAndClosesABreaker(t *testing.T) {

@@ -27,9 +27,13 @@ func measureCost(ctx context.Context, s *site) ([]row, error) {
 		return nil, err
 	}
 	defer untraced.close()
+	const noop, program = "no-op, REST, audit on : off, ", "true(1), REST, audit on : off, "
+	const one, many = "median latency", "calls at 16"
 	rows, err := holdAll(ctx, s.settings,
-		contest{"no-op, REST, audit on : off, median latency", atMost(1.05), latency, on.noop, untraced.noop},
-		contest{"no-op, REST, audit on : off, calls at 16", atLeast(0.95), throughput, on.noop, untraced.noop})
+		contest{noop + one, atMost(1.05), latency, on.noop, untraced.noop},
+		contest{noop + many, atLeast(0.95), throughput, on.noop, untraced.noop},
+		contest{program + one, atMost(1.05), latency, on.runTrue, untraced.runTrue},
+		contest{program + many, atLeast(0.95), throughput, on.runTrue, untraced.runTrue})
 	if err != nil {
 		return nil, err
 	}

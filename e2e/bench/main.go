@@ -64,7 +64,7 @@ func report(stderr io.Writer, err error) int {
 	return 1
 }
 
-// limit is how long all of it may take; it takes about a minute.
+// limit is how long all of it may take; it takes about two minutes.
 const limit = 5 * time.Minute
 
 // bench measures everything and prints one table.

@@ -6,8 +6,11 @@ import (
 	"time"
 )
 
-// tools are those that are called.
-var tools = []string{"NoopTool", "TrueTool", "PingTool", slowTool, failTool, rareTool, stranger}
+// offered are the tools that are called; tools are these, and those that there are not.
+var (
+	offered = []string{"NoopTool", "TrueTool", "PingTool", slowTool, failTool, rareTool}
+	tools   = append(offered[:len(offered):len(offered)], stranger)
+)
 
 // request is one call to be made.
 type request struct {
@@ -23,12 +26,16 @@ var mix = []struct {
 	what   string
 	make   func(r *rand.Rand) request
 }{
-	{40, "a good call", func(*rand.Rand) request { return request{tool: "NoopTool", arguments: `"text":"x"`} }},
-	{3, "a program", func(*rand.Rand) request { return request{tool: "TrueTool", arguments: `"extra_args":""`} }},
+	{40, "a good call", func(*rand.Rand) request { return noop }},
+	{3, "a program", func(*rand.Rand) request {
+		return request{tool: "TrueTool", arguments: `"extra_args":""`}
+	}},
 	{2, "a ping", func(*rand.Rand) request {
 		return request{tool: "PingTool", arguments: `"target":"127.0.0.1","extra_args":"-c 1"`}
 	}},
-	{4, "out of scope", func(*rand.Rand) request { return request{tool: "PingTool", arguments: `"target":"8.8.8.8"`} }},
+	{4, "out of scope", func(*rand.Rand) request {
+		return request{tool: "PingTool", arguments: `"target":"8.8.8.8"`}
+	}},
 	{2, "a forbidden flag", func(*rand.Rand) request {
 		return request{tool: "PingTool", arguments: `"target":"127.0.0.1","extra_args":"-f"`}
 	}},
@@ -46,7 +53,7 @@ var mix = []struct {
 		return slowly(300).leaving(time.Duration(r.IntN(100)) * time.Millisecond)
 	}},
 	{5, "gone at once", func(r *rand.Rand) request {
-		return request{tool: "NoopTool", arguments: `"text":"x"`}.leaving(time.Duration(r.IntN(3000)) * time.Microsecond)
+		return noop.leaving(time.Duration(r.IntN(3000)) * time.Microsecond)
 	}},
 	{1, "a program that is left", func(r *rand.Rand) request {
 		return request{tool: "PingTool", arguments: `"target":"127.0.0.1","extra_args":"-c 3 -i 0.2"`}.
@@ -56,6 +63,8 @@ var mix = []struct {
 		return request{tool: "PingTool", arguments: `"target":"127.0.0.1"`, plan: true}
 	}},
 }
+
+var noop = request{tool: "NoopTool", arguments: `"text":"x"`}
 
 func slowly(ms int) request {
 	return request{tool: slowTool, arguments: fmt.Sprintf(`"ms":%d`, ms)}

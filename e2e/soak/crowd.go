@@ -30,6 +30,7 @@ var errLeft = errors.New("the caller left")
 // caller makes calls through one door.
 type caller interface {
 	call(ctx context.Context, q request, correlation string) (answer, error)
+	plans() bool // whether this door offers dry runs
 	close()
 }
 
@@ -95,7 +96,9 @@ func (c *crowd) keepCalling(ctx context.Context, by caller, r *rand.Rand, stop <
 			return
 		case <-time.After(time.Duration(r.Int64N(int64(thinking)))):
 		}
-		c.one(ctx, by, anyCall(r))
+		q := anyCall(r)
+		q.plan = q.plan && by.plans()
+		c.one(ctx, by, q)
 	}
 }
 

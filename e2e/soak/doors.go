@@ -30,7 +30,8 @@ func (r rest) call(ctx context.Context, q request, correlation string) (answer, 
 	return parseAnswer(raw)
 }
 
-func (r rest) close() {}
+func (r rest) plans() bool { return true }
+func (r rest) close()      {}
 
 // body is the arguments as JSON.
 func (q request) body(correlation string) string {
@@ -53,10 +54,11 @@ func openMCP(ctx context.Context, s *site) (caller, error) {
 	return assistant{session}, nil
 }
 
+func (a assistant) plans() bool { return false }
+
 func (a assistant) close() { _ = a.session.Close() } // what counts is written down
 
 func (a assistant) call(ctx context.Context, q request, correlation string) (answer, error) {
-	q.plan = false
 	res, err := a.session.CallTool(ctx, &mcp.CallToolParams{
 		Name: q.tool, Arguments: json.RawMessage(q.body(correlation)),
 	})

@@ -51,7 +51,8 @@ func (l *ledger) imbalance() (faults []string) {
 			ended += n
 		}
 		if c.received != c.finished+c.refused || c.started != c.finished || ended != c.received {
-			faults = append(faults, fmt.Sprintf("%s of %s: received %d, started %d, finished %d, refused %d, outcomes %d",
+			faults = append(faults, fmt.Sprintf(
+				"%s of %s: received %d, started %d, finished %d, refused %d, outcomes %d",
 				l.witness, name, c.received, c.started, c.finished, c.refused, ended))
 		}
 	}

@@ -8,10 +8,10 @@ import (
 
 // life is what a witness says of one call.
 type life struct {
-	tool, kind                            string
+	tool, kind                           string
 	received, started, finished, refused int
-	order                                 string // first letters, as they came
-	plan                                  bool
+	order                                string // first letters, as they came
+	plan                                 bool
 }
 
 // lived finds the life of an execution id, or begins it.

@@ -12,7 +12,10 @@ import (
 	"time"
 )
 
-// listener follows GET /events from beginning to end, and comes back when it was dropped.
+// attention is how many events a listener takes before it hangs up, and comes back.
+const attention = 10_000
+
+// listener follows GET /events from beginning to end, and comes back when it was dropped or hung up.
 type listener struct {
 	site  *site
 	ended chan struct{} // closed when the host has said goodbye; the fields below may be read then
@@ -75,7 +78,7 @@ func (l *listener) once(ctx context.Context, opened func()) error {
 
 func (l *listener) read(lines *bufio.Reader) error {
 	var e event
-	for {
+	for taken := 0; taken < attention; {
 		line, err := lines.ReadString('\n')
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil // an event that is not whole comes again
@@ -94,8 +97,10 @@ func (l *listener) read(lines *bufio.Reader) error {
 		case "":
 			l.take(e)
 			e = event{}
+			taken++
 		}
 	}
+	return nil
 }
 
 // take notes an event.

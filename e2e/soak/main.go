@@ -6,7 +6,7 @@
 //
 // A [site] is the host under test. The callers ([crowd]), the one who meddles ([meddler]) and the one who
 // listens to the events ([listener]) each write a [ledger]; so do the metrics and the audit trail, when they
-// are read at the end. [audit] compares the ledgers: what was received must be what finished and what was
+// are read at the end. trial.examine compares them: what was received must be what finished and what was
 // refused, for every tool and in each of them. The seed that is printed repeats the choices, though not their
 // moments. It exits with 1 when anything differs.
 package main

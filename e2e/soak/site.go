@@ -120,7 +120,8 @@ func (s *site) start(ctx context.Context) error {
 		return fmt.Errorf("make the log: %w", err)
 	}
 	defer log.Close()
-	s.cmd = exec.Command(s.program(), "serve", "--transport", "http", "--port", "0", "--plugins-dir", s.pluginDir())
+	s.cmd = exec.Command(s.program(),
+		"serve", "--transport", "http", "--port", "0", "--plugins-dir", s.pluginDir())
 	s.cmd.Dir, s.cmd.Env, s.cmd.Stderr = s.dir, s.environ(), log
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("start the host: %w", err)

@@ -71,11 +71,8 @@ func (h *host) configuration() any {
 	for key, o := range l.Origins {
 		origins[key] = o.String()
 	}
-	h.reloading.Lock()
-	waiting := h.waiting
-	h.reloading.Unlock()
 	return map[string]any{
 		"config": l.Config.Redacted(), "origins": origins, "file": l.File, "warnings": l.Warnings,
-		"waiting_for_restart": waiting, "switched": h.switches.All(),
+		"waiting_for_restart": l.waiting, "switched": h.switches.All(),
 	}
 }

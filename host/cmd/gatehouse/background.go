@@ -24,7 +24,11 @@ func (h *host) background(ctx context.Context, hangups <-chan os.Signal, metrics
 	wg.Go(func() { _ = h.checker.Run(ctx) }) // it ends with ctx
 	wg.Go(func() { h.summarize(ctx) })
 	if metricsPort != nil {
-		wg.Go(func() { served = h.serveMetrics(ctx, metricsPort) })
+		wg.Go(func() {
+			if served = h.serveMetrics(ctx, metricsPort); served != nil {
+				h.log.Error("the port of the metrics is closed", "error", served)
+			}
+		})
 	}
 	return func() error {
 		cancel()
@@ -64,7 +68,11 @@ func healthEvent(r health.Report) map[string]any {
 // listenMetrics opens the port that metrics have of their own, when they have one.
 func (h *host) listenMetrics(ctx context.Context) (net.Listener, error) {
 	m := h.config().Metrics
-	if m.PrometheusPort == 0 || !m.Enabled {
+	if m.PrometheusPort == 0 {
+		return nil, nil
+	}
+	if !m.Enabled {
+		h.log.Warn("metrics.prometheus_port is set and metrics.enabled is false: the port stays closed")
 		return nil, nil
 	}
 	l, err := listen(ctx, m.PrometheusHost, m.PrometheusPort, "metrics.prometheus_port")

@@ -135,7 +135,8 @@ func (a *app) clientToken(o remote, cfg config.Config) (string, error) {
 	}
 	token, err := auth.ReadToken(cfg.Server.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", errors.New("there is no token to show: name a file with --token-file, or set GATEHOUSE_TOKEN")
+		return "", errors.New("this needs a token of the role admin, and none was generated in the state directory: " +
+			"name a file with --token-file, or set GATEHOUSE_TOKEN")
 	}
 	return token, err
 }
@@ -145,7 +146,8 @@ func (a *app) switchCommand(verb, short string) *cobra.Command {
 	var o remote
 	cmd := &cobra.Command{
 		Use: verb + " TOOL", Short: short, Args: cobra.ExactArgs(1),
-		Example: "  gatehouse tools " + verb + " NmapTool --reason 'maintenance of the lab'",
+		Example: "  gatehouse tools " + verb + " NmapTool --reason 'maintenance of the lab is " +
+			map[string]string{"enable": "over", "disable": "under way"}[verb] + "'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := a.post(cmd.Context(), o, "/tools/"+url.PathEscape(args[0])+"/"+verb); err != nil {
 				return err

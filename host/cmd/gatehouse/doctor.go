@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -60,7 +61,8 @@ func (a *app) printFindings(found []doctor.Finding, asJSON bool) error {
 // examine looks at everything. What comes later may need what comes before.
 func (a *app) examine(ctx context.Context) []doctor.Finding {
 	l, err := a.read()
-	found := doctor.Configuration(l.File, l.Warnings, config.UnknownVariables(a.environ), err)
+	file := cmp.Or(l.File, a.configFile, a.getenv("MCP_CONFIG_FILE"))
+	found := doctor.Configuration(file, l.Warnings, config.UnknownVariables(a.environ), err)
 	if err != nil {
 		return append(found, doctor.Finding{
 			Area: "the rest", Status: doctor.Warn, Message: "was not looked at: it depends on the configuration",

@@ -50,20 +50,20 @@ type host struct {
 	// changed is what a door wants to be told when the catalog changed.
 	changed atomic.Pointer[func()]
 
-	reloading sync.Mutex // one reload at a time
-	waiting   []string   // keys that wait for a restart; guarded by reloading
+	reloading sync.Mutex // held during a reload, of the configuration or of the switches
 }
 
 // force is a configuration in force, with what is made of it once and asked for by every call.
 type force struct {
 	config.Loaded
-	scope  scope.Policy
-	lookup scope.Lookup
+	waiting []string // keys whose new values wait for the next start
+	scope   scope.Policy
+	lookup  scope.Lookup
 }
 
-func newForce(l config.Loaded) *force {
+func newForce(l config.Loaded, waiting ...string) *force {
 	return &force{
-		Loaded: l, scope: l.Config.ScopePolicy(),
+		Loaded: l, waiting: waiting, scope: l.Config.ScopePolicy(),
 		lookup: scope.Static(l.Config.Hosts(), scope.DNS(net.DefaultResolver)),
 	}
 }
@@ -185,7 +185,7 @@ func (h *host) newFleet(cfg *config.Config) (*fleet.Fleet, error) {
 
 // settings are the numbers in force of a tool. What an operator switched holds over the configuration.
 func (h *host) settings(spec tool.Spec) catalog.Settings {
-	s := h.config().Settings(spec)
+	s := h.force.Load().Settings(spec)
 	if on, said := h.switches.Get(spec.Name); said {
 		s.Enabled = on
 	}

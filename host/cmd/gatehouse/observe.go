@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -34,7 +37,8 @@ func (h *host) admit(r call.Record) error {
 		if h.config().Audit.OnFailure != config.AuditContinue {
 			return err
 		}
-		h.log.Error("a call runs that the audit trail does not have", "execution_id", r.ExecutionID, "error", err)
+		h.log.Error("a call runs before it stands in the audit trail", "execution_id", r.ExecutionID,
+			"correlation_id", r.CorrelationID, "waits_in_memory", errors.Is(err, audit.ErrKept), "error", err)
 	}
 	h.metrics.Started(r.Tool)
 	h.hub.Publish("call.started", started(r))
@@ -70,6 +74,22 @@ func (h *host) finished(r call.Record) {
 	h.logCall(r)
 }
 
+// refusedAtDoor is told of requests that never became a call: no credential, a bad body, the wrong role.
+func (h *host) refusedAtDoor(r httpdoor.Refusal) {
+	h.metrics.HTTPRefused(r.Err.Kind)
+	h.write(audit.Entry{
+		Event: audit.Refuse, CorrelationID: r.CorrelationID, Origin: r.Origin, Tool: r.Tool, Gate: "door",
+		Verdict: tool.Reject, Rule: r.Err.Message, ErrorType: r.Err.Kind, Error: r.Err.Message,
+		Facts: map[string]string{"request": r.Method + " " + r.Route, "status": strconv.Itoa(r.Status)},
+	})
+	if r.Origin.Client != "" { // strangers cannot fill the stream
+		h.hub.Publish("request.refused", map[string]any{
+			"correlation_id": r.CorrelationID, "client": r.Origin.Client, "door": string(r.Origin.Door),
+			"route": r.Route, "status": r.Status, "error_type": string(r.Err.Kind), "error": r.Err.Message,
+		})
+	}
+}
+
 // record appends to the trail, when one is kept.
 func (h *host) record(e audit.Entry) error {
 	if h.trail == nil {
@@ -81,7 +101,9 @@ func (h *host) record(e audit.Entry) error {
 // write appends what the trail itself keeps or counts when it cannot be written at the moment.
 func (h *host) write(e audit.Entry) {
 	if err := h.record(e); err != nil {
-		h.log.Debug("the audit trail cannot be written now", "event", string(e.Event), "error", err)
+		h.log.Debug("the audit trail cannot be written now", "event", string(e.Event),
+			"execution_id", e.ExecutionID, "correlation_id", e.CorrelationID,
+			"waits_in_memory", errors.Is(err, audit.ErrKept), "error", err)
 	}
 }
 
@@ -96,10 +118,10 @@ func outcome(r call.Record) audit.Entry {
 	}
 	e := entry(event, r)
 	e.Verdict = verdict(r)
-	e.Gate, e.ErrorType = r.Gate, r.Kind
+	e.Gate, e.Rule, e.ErrorType = r.Gate, r.Rule, r.Kind
 	if r.Err != nil {
 		e.Error = r.Err.Message
-		if !r.Ran {
+		if !r.Ran && e.Rule == "" {
 			e.Rule = r.Err.Message
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // reload reads the configuration again and puts it into force. It is validated as a whole first: one that is
@@ -32,13 +33,15 @@ func (h *host) reload(ctx context.Context, why string) error {
 		return h.rejected(why, err)
 	}
 	old := h.force.Load()
-	l.Config, h.waiting = config.Keep(old.Config, l.Config)
-	if len(h.waiting) > 0 {
-		h.log.Warn("some of the configuration waits for the next start", "keys", h.waiting)
+	var waiting []string
+	l.Config, waiting = config.Keep(old.Config, l.Config)
+	if len(waiting) > 0 {
+		h.log.Warn("some of the configuration waits for the next start", "keys", waiting)
 	}
 	if reflect.DeepEqual(l.Config, old.Config) {
-		h.force.Store(newForce(l)) // lines may have moved
+		h.force.Store(newForce(l, waiting...)) // lines may have moved
 		h.log.Info("the configuration was read again and says the same", "why", why)
+		h.reloaded(why, nil)
 		return nil
 	}
 	tokens, err := h.credentials(l.Config)
@@ -48,11 +51,15 @@ func (h *host) reload(ctx context.Context, why string) error {
 	if err != nil {
 		return h.rejected(why, err)
 	}
-	return h.apply(ctx, l, why)
+	h.force.Store(newForce(l, waiting...))
+	err = h.apply(ctx, l)
+	h.log.Info("the configuration was reloaded", "why", why, "file", l.File, "sha256", configHash(&l.Config))
+	h.reloaded(why, err)
+	return err
 }
 
 func (h *host) rejected(why string, err error) error {
-	h.metrics.Reload(false, time.Now())
+	h.metrics.Rejected()
 	h.hub.Publish("config.rejected", map[string]string{"why": why, "error": err.Error()})
 	h.write(audit.Entry{
 		Event: audit.Admin, Actor: why, Action: "reload", Error: err.Error(), ErrorType: "validation_error",
@@ -61,25 +68,34 @@ func (h *host) rejected(why string, err error) error {
 	return err
 }
 
-// apply puts a good configuration into force.
-func (h *host) apply(ctx context.Context, l config.Loaded, why string) error {
-	h.force.Store(newForce(l))
-	cfg := &l.Config
+// apply takes a configuration that is in force to those who keep something of it. The error tells who did not
+// take it.
+func (h *host) apply(ctx context.Context, l config.Loaded) error {
 	h.warn(l)
+	cfg := &l.Config
 	h.setLevel(cfg.Logging.Level)
 	err := errors.Join(h.router.SetLimits(limits(cfg)), h.reconfigureHealth(cfg), h.fleet.Reconfigure(ctx))
-	h.warnOfUnknownTools()
-	h.metrics.Reload(true, time.Now())
-	sum := configHash(cfg)
-	h.hub.Publish("config.reloaded", map[string]any{"why": why, "sha256": sum, "waiting": h.waiting})
-	h.write(audit.Entry{
-		Event: audit.Admin, Actor: why, Action: "reload", Facts: map[string]string{"config_sha256": sum},
-	})
-	h.log.Info("the configuration was reloaded", "why", why, "file", l.File, "sha256", sum)
+	h.warnOfUnknownNames()
 	if err != nil {
 		h.log.Error("not everything took the new configuration", "error", err)
 	}
 	return err
+}
+
+// reloaded tells of a configuration that was read again and is good. err is of those who did not take it.
+func (h *host) reloaded(why string, err error) {
+	sum, text := configHash(h.config()), ""
+	e := audit.Entry{
+		Event: audit.Admin, Actor: why, Action: "reload", Facts: map[string]string{"config_sha256": sum},
+	}
+	if err != nil {
+		text, e.Error, e.ErrorType = err.Error(), err.Error(), tool.KindOf(err)
+	}
+	h.metrics.Reload(err == nil, time.Now())
+	h.write(e)
+	h.hub.Publish("config.reloaded", map[string]any{
+		"why": why, "sha256": sum, "waiting": h.force.Load().waiting, "error": text,
+	})
 }
 
 // warn logs what was clamped.
@@ -107,7 +123,7 @@ func (h *host) follow(ctx context.Context, hangups <-chan os.Signal, spawn func(
 		})
 	}
 	if file := h.switches.Path(); file != "" {
-		spawn(func() { h.watch(ctx, file, config.Fingerprint{}, h.rereadSwitches) })
+		spawn(func() { h.watchSwitches(ctx, file) })
 	}
 	spawn(func() {
 		for {
@@ -115,6 +131,7 @@ func (h *host) follow(ctx context.Context, hangups <-chan os.Signal, spawn func(
 			case <-ctx.Done():
 				return
 			case <-hangups:
+				h.rereadSwitches()
 				_ = h.reload(ctx, "SIGHUP") // it is logged
 			}
 		}
@@ -127,8 +144,18 @@ func (h *host) watch(ctx context.Context, file string, seen config.Fingerprint, 
 	}
 }
 
+// watchSwitches looks at every change of the file, also when it says again what it said before: in between this
+// process may have switched something itself.
+func (h *host) watchSwitches(ctx context.Context, file string) {
+	if err := config.WatchEvery(ctx, file, h.log, h.rereadSwitches); err != nil && ctx.Err() == nil {
+		h.log.Warn("what other processes switch will not be noticed; send SIGHUP", "file", file, "error", err)
+	}
+}
+
 // rereadSwitches takes over what another host with the same state directory has switched.
 func (h *host) rereadSwitches() {
+	h.reloading.Lock()
+	defer h.reloading.Unlock()
 	changed, err := h.switches.Reload()
 	if err != nil {
 		h.log.Error("the switches stay as they were", "error", err)
@@ -143,23 +170,23 @@ func (h *host) rereadSwitches() {
 	h.log.Info("tools were switched by another process", "switches", h.switches.All())
 }
 
-// credentials are the tokens that a configuration lets in: its own, else the generated one. Without any, the
-// door may only be on loopback.
+// credentials are the tokens that a configuration lets in: its own, else the generated one. Without any, every
+// door must be on loopback, that of the metrics as well.
 func (h *host) credentials(cfg config.Config) ([]auth.Token, error) {
-	local := isLoopback(cfg.Server.Host)
+	key, address := exposed(cfg)
 	switch {
 	case cfg.Server.Transport != "http" && cfg.Metrics.PrometheusPort == 0:
 		return nil, nil // there is no door to knock at
-	case cfg.Auth.Mode == config.AuthNone && !local:
-		return nil, fmt.Errorf("auth.mode none is possible on loopback only, and server.host is %s; "+
-			"configure auth.tokens, or listen on 127.0.0.1", cfg.Server.Host)
+	case cfg.Auth.Mode == config.AuthNone && key != "":
+		return nil, fmt.Errorf("auth.mode none is possible on loopback only, and %s is %s; "+
+			"configure auth.tokens, or listen on 127.0.0.1", key, address)
 	case cfg.Auth.Mode == config.AuthNone:
 		return nil, nil
 	case len(cfg.Auth.Tokens) > 0:
 		return configuredTokens(cfg.Auth)
-	case !local:
-		return nil, fmt.Errorf("server.host %s can be reached from other machines, and no credentials are configured; "+
-			"configure auth.tokens, or listen on 127.0.0.1", cfg.Server.Host)
+	case key != "":
+		return nil, fmt.Errorf("%s %s can be reached from other machines, and no credentials are configured; "+
+			"configure auth.tokens, or listen on 127.0.0.1", key, address)
 	}
 	token, created, err := auth.EnsureToken(cfg.Server.StateDir)
 	if err != nil {
@@ -169,4 +196,15 @@ func (h *host) credentials(cfg config.Config) ([]auth.Token, error) {
 		h.log.Info("a token was generated; print it with: gatehouse token show", "state_dir", cfg.Server.StateDir)
 	}
 	return []auth.Token{{Name: "default", SHA256: auth.Hash(token), Role: auth.Admin}}, nil
+}
+
+// exposed is the first address that other machines can reach, with its key; empty when there is none.
+func exposed(cfg config.Config) (key, address string) {
+	switch {
+	case cfg.Server.Transport == "http" && !isLoopback(cfg.Server.Host):
+		return "server.host", cfg.Server.Host
+	case cfg.Metrics.PrometheusPort != 0 && !isLoopback(cfg.Metrics.PrometheusHost):
+		return "metrics.prometheus_host", cfg.Metrics.PrometheusHost
+	}
+	return "", ""
 }

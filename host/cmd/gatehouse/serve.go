@@ -64,10 +64,10 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	h.setLevel = func(name string) { out.SetLevel(level(name)) }
 	h.warn(l)
-	if err := h.openTrail(); err != nil {
+	if h.checker, err = h.newChecker(&l.Config); err != nil {
 		return failure(err)
 	}
-	if h.checker, err = h.newChecker(&l.Config); err != nil {
+	if err := h.openTrail(); err != nil {
 		return failure(err)
 	}
 	h.begun()
@@ -134,9 +134,10 @@ func (a *app) behind(ctx context.Context, h *host, door func(context.Context) er
 	if err != nil {
 		return err
 	}
+	hangups := a.hangups() // before the plugins are awaited, or one would end the program
 	stop := h.start(ctx, readyPatience, everything)
-	h.warnOfUnknownTools()
-	end := h.background(ctx, a.hangups(), metricsPort)
+	h.warnOfUnknownNames()
+	end := h.background(ctx, hangups, metricsPort)
 	err = door(ctx)
 	return errors.Join(err, end(), stop())
 }
@@ -192,7 +193,8 @@ func (h *host) httpConfig(mcp http.Handler) httpdoor.Config {
 	cfg := httpdoor.Config{
 		Version: version, Transport: h.config().Server.Transport, Caller: h.router, Catalog: h.fleet.Catalog,
 		State: h.toolState, Health: h.health, Ready: h.ready, Logger: h.log, MCP: mcp, Request: h.metrics.Request,
-		Hosts: httpdoor.HostsOf(h.config().Server.Host), Limits: h.limits, Events: h.hub,
+		Refused: h.refusedAtDoor,
+		Hosts:   httpdoor.HostsOf(h.config().Server.Host), Limits: h.limits, Events: h.hub,
 		SetEnabled: h.setEnabled, SetBreaker: h.setBreaker, Configuration: h.configuration,
 		MetricsJSON: h.metrics.JSON(),
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
@@ -22,9 +23,17 @@ func (h *host) ready() bool {
 	}
 }
 
-// warnOfUnknownTools names the sections of the configuration that no tool reads: a slip of the pen, or a
-// plugin that is not there.
-func (h *host) warnOfUnknownTools() {
+// warnOfUnknownNames names the sections of the configuration that no tool and no plugin reads: a slip of the
+// pen, or a plugin that is not there.
+func (h *host) warnOfUnknownNames() {
+	var plugins []string
+	for _, s := range h.fleet.Status() {
+		plugins = append(plugins, s.Name)
+	}
+	for _, name := range h.config().UnknownPlugins(plugins) {
+		h.log.Warn("the configuration has a section for a plugin that is not there", "key", "plugins.config."+name,
+			"plugins", plugins)
+	}
 	for name := range h.config().Tools {
 		if _, ok := h.fleet.Catalog().Lookup(name); !ok {
 			h.log.Warn("the configuration has settings for a tool that is not there", "key", "tools."+name,
@@ -90,9 +99,14 @@ func (h *host) reconfigureHealth(cfg *config.Config) error {
 // healthChanged tells of another status at once.
 func (h *host) healthChanged(old, current health.Report) {
 	h.hub.Publish("health", healthEvent(current))
-	if old.Status != current.Status {
-		h.log.Warn("health changed", "from", string(old.Status), "to", string(current.Status))
+	if old.Status == current.Status || old.Summary.TotalChecks == 0 { // the first report is no news
+		return
 	}
+	level := slog.LevelWarn
+	if current.Status == health.Healthy {
+		level = slog.LevelInfo
+	}
+	h.log.Log(context.Background(), level, "health changed", "from", string(old.Status), "to", string(current.Status))
 }
 
 // knownChecks are of what the host knows already.

@@ -19,8 +19,8 @@ func (a *app) toolsCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON, schemas included")
 	cmd.AddCommand(
-		a.switchCommand("enable", "Let a tool of a running host be called again"),
-		a.switchCommand("disable", "Refuse all calls of a tool in a running host, and after its restarts"))
+		a.switchCommand("enable", "Let a tool be called again, in every host of this state directory"),
+		a.switchCommand("disable", "Refuse all calls of a tool, in every host of this state directory and after restarts"))
 	return cmd
 }
 

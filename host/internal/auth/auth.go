@@ -96,6 +96,15 @@ func (t *Tokens) Role(client string) (role Role, known bool) {
 	return token.Role, known
 }
 
+// Holds reports whether a token, by its hash, is still that of a client.
+func (t *Tokens) Holds(client string, sum [sha256.Size]byte) bool {
+	token, known := t.set.Load().byName[client]
+	return known && token.SHA256 == sum
+}
+
+// Sum is the hash of a client's token; the zero hash is that of nobody.
+func (t *Tokens) Sum(client string) [sha256.Size]byte { return t.set.Load().byName[client].SHA256 }
+
 // Authorize says whether a client may call a tool; the error is an [*tool.Error] of kind forbidden. Clients
 // without a token (stdio, and addresses where no tokens are asked for) may call everything; one that came
 // over HTTP with a token that was withdrawn meanwhile may not.

@@ -32,7 +32,8 @@ type Record struct {
 	Verdict tool.Verdict // of a dry run that reached the plugin
 	Ran     bool         // every gate was passed
 	Gate    string       // the gate that refused, one of GateNames; empty: none did
-	Exec    []tool.Exec  // what the plugin said that it executes, the first few; read only
+	Rule    string       // of a dry run that reached the plugin: the rule that decided
+	Exec    []tool.Exec  // what the plugin executes by its own word, or would in a dry run; the first few; read only
 
 	Begun   time.Time
 	Elapsed time.Duration // of the whole call
@@ -158,6 +159,10 @@ func (c *passage) record(e *tool.Error) Record {
 			rec.Gate = c.gate
 		}
 	}
+	if c.planned.Program != "" {
+		rec.Exec = []tool.Exec{{Program: c.planned.Program, Argv: c.planned.Argv}}
+	}
+	rec.Rule = c.planned.Rule
 	if c.entry != nil {
 		rec.Plugin, rec.Version = c.entry.Plugin, c.entry.Version
 	}

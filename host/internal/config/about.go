@@ -1,5 +1,8 @@
 package config
 
+// forAll is of keys that a tool may bring a number of its own for.
+const forAll = "; when set: of every tool without a section that says otherwise, whatever the tool wishes"
+
 // about says in one line for people what each key means; loading, the JSON Schema and the documentation are
 // made from it and from the tags of [Config]. "*" stands for a name that the operator chooses, "[]" for an
 // element of a list.
@@ -22,8 +25,8 @@ var about = map[string]string{
 	"scope.allowed_suffixes": "names below these may be touched when every address of theirs may",
 	"scope.hosts":            "name -> addresses, before DNS is asked",
 
-	"tool.default_timeout":     "seconds of a call that asks for none",
-	"tool.default_concurrency": "calls of one tool at a time",
+	"tool.default_timeout":     "seconds of a call that asks for none" + forAll,
+	"tool.default_concurrency": "calls of one tool at a time" + forAll,
 	"tool.queue_length":        "calls of one tool that may wait for a slot",
 	"tool.include":             "names or globs of the tools to offer; empty: all",
 	"tool.exclude":             "names or globs of the tools not to offer",
@@ -33,11 +36,11 @@ var about = map[string]string{
 	"limits.max_memory_mb":        "MiB of address space of a tool's process",
 	"limits.max_file_descriptors": "open files of a tool's process",
 
-	"circuit_breaker.failure_threshold":           "failures in a row that open the breaker of a tool",
-	"circuit_breaker.recovery_timeout":            "seconds that an open breaker rests before a trial",
+	"circuit_breaker.failure_threshold":           "failures in a row that open the breaker of a tool" + forAll,
+	"circuit_breaker.recovery_timeout":            "seconds that an open breaker rests before a trial" + forAll,
 	"circuit_breaker.half_open_success_threshold": "trials in a row that must succeed to close it",
 	"circuit_breaker.recovery_multiplier":         "by how much the rest grows after each failed trial",
-	"circuit_breaker.max_recovery_timeout":        "seconds that the rest grows to at most",
+	"circuit_breaker.max_recovery_timeout":        "seconds that the rest grows to at most; when set: whatever rest a tool wishes",
 	"circuit_breaker.recovery_jitter":             "part of the rest that is random",
 
 	"rate_limit.requests":    "calls of one client and tool within the period",
@@ -84,14 +87,18 @@ var about = map[string]string{
 	"events.history":     "events that a client which comes back can still get",
 	"events.max_streams": "clients that listen at a time",
 
-	"tools":                     "settings of one tool, by its name",
-	"tools.*.enabled":           "whether the tool can be called",
-	"tools.*.concurrency":       "calls at a time",
-	"tools.*.queue_length":      "calls that may wait for a slot",
-	"tools.*.default_timeout":   "seconds of a call that asks for none",
-	"tools.*.max_timeout":       "seconds that a call may ask for at most",
-	"tools.*.failure_threshold": "failures in a row that open the breaker",
-	"tools.*.recovery_timeout":  "seconds that an open breaker rests before a trial",
-	"tools.*.rate_requests":     "calls of one client within the period",
-	"tools.*.rate_per":          "seconds of the period",
+	"tools":                               "settings of one tool, by its name",
+	"tools.*.enabled":                     "whether the tool can be called",
+	"tools.*.concurrency":                 "calls at a time",
+	"tools.*.queue_length":                "calls that may wait for a slot",
+	"tools.*.default_timeout":             "seconds of a call that asks for none",
+	"tools.*.max_timeout":                 "seconds that a call may ask for at most",
+	"tools.*.failure_threshold":           "failures in a row that open the breaker",
+	"tools.*.recovery_timeout":            "seconds that an open breaker rests before a trial",
+	"tools.*.half_open_success_threshold": "trials in a row that must succeed to close it",
+	"tools.*.recovery_multiplier":         "by how much the rest grows after each failed trial",
+	"tools.*.max_recovery_timeout":        "seconds that the rest grows to at most",
+	"tools.*.recovery_jitter":             "part of the rest that is random",
+	"tools.*.rate_requests":               "calls of one client within the period",
+	"tools.*.rate_per":                    "seconds of the period",
 }

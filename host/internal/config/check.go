@@ -22,7 +22,7 @@ func (l *loader) check(c Config) {
 	l.globs("tool.include", c.Tool.Include)
 	l.globs("tool.exclude", c.Tool.Exclude)
 	l.checkPorts(c)
-	l.checkBreaker(c.CircuitBreaker)
+	l.checkBreakers(c)
 	l.checkScope(c)
 	l.checkTokens(c.Auth.Tokens)
 	for name := range sorted(c.Tools) {
@@ -86,11 +86,30 @@ func (l *loader) checkPorts(c Config) {
 	}
 }
 
-func (l *loader) checkBreaker(b CircuitBreaker) {
-	if b.RecoveryTimeout > b.MaxRecoveryTimeout {
-		l.problem(l.spoken("circuit_breaker.recovery_timeout", "circuit_breaker.max_recovery_timeout"),
-			"recovery_timeout %v is above max_recovery_timeout %v; raise the latter, or lower the former",
-			b.RecoveryTimeout, b.MaxRecoveryTimeout)
+// checkBreakers looks whether each rest fits under its maximum: for all tools, and for each that has one of
+// the two for itself.
+func (l *loader) checkBreakers(c Config) {
+	const rest, most = "recovery_timeout", "max_recovery_timeout"
+	all := c.CircuitBreaker
+	l.checkRest(l.spoken("circuit_breaker."+rest, "circuit_breaker."+most), rest, all.RecoveryTimeout, most,
+		all.MaxRecoveryTimeout)
+	for name, e := range sorted(c.Tools) {
+		own := "tools." + name + "."
+		switch {
+		case e.RecoveryTimeout != nil && e.MaxRecoveryTimeout != nil:
+			l.checkRest(own+rest, rest, *e.RecoveryTimeout, most, *e.MaxRecoveryTimeout)
+		case e.RecoveryTimeout != nil:
+			l.checkRest(own+rest, rest, *e.RecoveryTimeout, "circuit_breaker."+most, all.MaxRecoveryTimeout)
+		case e.MaxRecoveryTimeout != nil:
+			l.checkRest(own+most, "circuit_breaker."+rest, all.RecoveryTimeout, most, *e.MaxRecoveryTimeout)
+		}
+	}
+}
+
+func (l *loader) checkRest(key, restName string, rest Seconds, mostName string, most Seconds) {
+	if rest > most {
+		l.problem(key, "%s %v is above %s %v; raise the latter, or lower the former", restName, rest, mostName,
+			most)
 	}
 }
 

@@ -2,8 +2,9 @@
 // nil nothing in it can be out of range; nobody else reads the environment or the file.
 //
 // What is said more closely wins: flags over environment over file over the defaults of [Default]. The
-// settings of one tool come from its own section of the file, else from what the tool says of itself, else
-// from the host's defaults. [Loaded] tells besides where each value came from, and what was clamped.
+// settings of one tool come from its own section of the file, else from what somebody set for all tools, else
+// from what the tool says of itself, else from the defaults; see [Loaded.Settings]. [Loaded] tells besides
+// where each value came from, and what was clamped.
 //
 //	loaded, err := config.Read(config.Source{Environ: os.Environ()})
 //	if err != nil {
@@ -79,7 +80,8 @@ type Scope struct {
 	Hosts           map[string][]string `koanf:"hosts"`
 }
 
-// Tool is what holds for a tool that says nothing of its own.
+// Tool is what holds for every tool whose section says nothing else. As defaults, the first two yield to what
+// a tool says of itself.
 type Tool struct {
 	DefaultTimeout     Seconds  `koanf:"default_timeout" range:"1..3600"`
 	DefaultConcurrency int      `koanf:"default_concurrency" range:"1..1000"`
@@ -96,7 +98,8 @@ type Limits struct {
 	MaxFileDescriptors int   `koanf:"max_file_descriptors" range:"16..1048576"`
 }
 
-// CircuitBreaker is what holds for a tool that says nothing of its own.
+// CircuitBreaker is what holds for every tool whose section says nothing else. As defaults, the first two
+// yield to what a tool says of itself.
 type CircuitBreaker struct {
 	FailureThreshold         int     `koanf:"failure_threshold" range:"1..10"`
 	RecoveryTimeout          Seconds `koanf:"recovery_timeout" range:"30..600"`
@@ -174,7 +177,7 @@ type Health struct {
 
 // Metrics says where the Prometheus endpoint is.
 type Metrics struct {
-	Enabled        bool   `koanf:"enabled"`
+	Enabled        bool   `koanf:"enabled" reload:"no"`
 	PrometheusPort int    `koanf:"prometheus_port" must:"0..65535" reload:"no"`
 	PrometheusHost string `koanf:"prometheus_host" reload:"no"`
 }
@@ -212,15 +215,19 @@ type Events struct {
 
 // Each is what is set for one tool; nil fields are not set.
 type Each struct {
-	Enabled          *bool    `koanf:"enabled"`
-	Concurrency      *int     `koanf:"concurrency" range:"1..1000"`
-	QueueLength      *int     `koanf:"queue_length" range:"0..10000"`
-	DefaultTimeout   *Seconds `koanf:"default_timeout" range:"1..3600"`
-	MaxTimeout       *Seconds `koanf:"max_timeout" range:"1..3600"`
-	FailureThreshold *int     `koanf:"failure_threshold" range:"1..10"`
-	RecoveryTimeout  *Seconds `koanf:"recovery_timeout" range:"30..600"`
-	RateRequests     *int     `koanf:"rate_requests" range:"1..1000000"`
-	RatePer          *Seconds `koanf:"rate_per" range:"1..86400"`
+	Enabled                  *bool    `koanf:"enabled"`
+	Concurrency              *int     `koanf:"concurrency" range:"1..1000"`
+	QueueLength              *int     `koanf:"queue_length" range:"0..10000"`
+	DefaultTimeout           *Seconds `koanf:"default_timeout" range:"1..3600"`
+	MaxTimeout               *Seconds `koanf:"max_timeout" range:"1..3600"`
+	FailureThreshold         *int     `koanf:"failure_threshold" range:"1..10"`
+	RecoveryTimeout          *Seconds `koanf:"recovery_timeout" range:"30..600"`
+	HalfOpenSuccessThreshold *int     `koanf:"half_open_success_threshold" range:"1..10"`
+	RecoveryMultiplier       *float64 `koanf:"recovery_multiplier" range:"1..10"`
+	MaxRecoveryTimeout       *Seconds `koanf:"max_recovery_timeout" range:"30..3600"`
+	RecoveryJitter           *float64 `koanf:"recovery_jitter" range:"0..0.5"`
+	RateRequests             *int     `koanf:"rate_requests" range:"1..1000000"`
+	RatePer                  *Seconds `koanf:"rate_per" range:"1..86400"`
 }
 
 // Default is the one table of defaults.

@@ -92,34 +92,6 @@ func flagName(key string) string {
 	return "--" + printable(strings.ReplaceAll(last, "_", "-"))
 }
 
-// UnknownVariables returns the names of an environment that look like keys of the configuration and are
-// none, sorted. They are no error: other programs have variables that begin so, and those of the Python
-// server are kept.
-func UnknownVariables(environ []string) []string {
-	known := map[string]bool{fileVariable: true}
-	prefixes := make(map[string]bool)
-	for key := range tree().variables() {
-		for _, name := range namesOf(key) {
-			known[name] = true
-		}
-		section, _, _ := strings.Cut(key, ".")
-		prefixes["MCP_"+strings.ToUpper(section)+"_"] = true
-	}
-	var unknown []string
-	for name, value := range environment(environ) {
-		for prefix := range prefixes {
-			if strings.HasPrefix(name, prefix) && !known[name] {
-				unknown = append(unknown, name)
-			}
-		}
-		if name == "TOOLS_PACKAGE" && value != "" {
-			unknown = append(unknown, name+" (the place of plugins is said with MCP_PLUGINS_DIR)")
-		}
-	}
-	slices.Sort(unknown)
-	return slices.Compact(unknown)
-}
-
 // namesOf returns the names of the environment for a key; the last one set wins.
 func namesOf(key string) []string {
 	var names []string

@@ -66,7 +66,7 @@ func checkAccepted(t *testing.T, l Loaded) {
 	t.Helper()
 	inRange(t, reflect.ValueOf(l.Config), tree())
 	for name := range l.Config.Tools {
-		set := l.Config.Settings(tool.Spec{Name: name})
+		set := l.Settings(tool.Spec{Name: name})
 		if set.Concurrency < 1 || set.MaxTimeout > MaxTimeout || set.Breaker.Recovery > set.Breaker.MaxRecovery {
 			t.Errorf("Settings(%q) = %+v", name, set)
 		}

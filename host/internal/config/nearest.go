@@ -2,13 +2,22 @@ package config
 
 import "slices"
 
-// nearest returns the name that was most likely meant, if any is near.
+// nearest returns the name that was most likely meant, if any is near: a third of the letters may be wrong,
+// and one more in short words.
 func nearest(word string, names []string) (string, bool) {
-	best, least := "", (len(word)+4)/3 // a third of the letters, and one for short words
+	return within(word, names, (len(word)+1)/3)
+}
+
+// within returns the nearest name that is at most so many slips away; of two, the first.
+func within(word string, names []string, slips int) (string, bool) {
+	best, least := "", slips+1
 	if len(word) > 64 {
 		return "", false
 	}
 	for _, name := range names {
+		if apart := len(word) - len(name); max(apart, -apart) >= least {
+			continue // each letter too many is a slip
+		}
 		if d := distance(word, name); d < least {
 			best, least = name, d
 		}

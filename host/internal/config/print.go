@@ -12,9 +12,10 @@ import (
 )
 
 // Print writes every key with its value in force, and behind it where that comes from, as YAML that can be
-// loaded again, but for what [Config.Redacted] hides.
+// loaded again, but for what [Config.Redacted] hides. Defaults that yield to what a tool says of itself are
+// comments: were they loaded again, they would not yield any more.
 func (l Loaded) Print(w io.Writer) error {
-	p := &printer{origins: l.Origins, replaced: len(l.Config.Security.AllowedTargets) > 0}
+	p := &printer{origins: l.Origins, said: l.said, replaced: len(l.Config.Security.AllowedTargets) > 0}
 	root := tree()
 	values := l.Config.Redacted()
 	for _, f := range root.fields {
@@ -26,6 +27,7 @@ func (l Loaded) Print(w io.Writer) error {
 // printer collects lines, to align what stands behind them.
 type printer struct {
 	origins  map[string]Origin
+	said     func(key string) bool
 	replaced bool // security.allowed_targets stands for two keys of the scope
 	lines    []printed
 }
@@ -59,6 +61,8 @@ func (p *printer) value(f *field, v any, key, head string, depth int) {
 		}
 	case p.replaced && (key == "scope.allowed_networks" || key == "scope.allowed_suffixes"):
 		p.line(depth, "# "+head+" not in force, because security.allowed_targets is given", "")
+	case slices.Contains(yielding, key) && !p.said(key):
+		p.line(depth, "# "+head+" "+flow(v), "default, where a tool says nothing of its own")
 	default:
 		p.line(depth, head+" "+flow(v), p.origins[key].String())
 	}

@@ -59,6 +59,27 @@ func TestEveryValueKnowsWhereItComesFrom(t *testing.T) {
 	}
 }
 
+func printed(t *testing.T, l Loaded) string {
+	t.Helper()
+	var out strings.Builder
+	if err := l.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestADefaultThatYieldsToToolsIsPrintedAsSuch(t *testing.T) {
+	text := printed(t, read(t, Source{Environ: []string{"MCP_DEFAULT_CONCURRENCY=2"}}))
+	for _, want := range []string{
+		"\n  # default_timeout: 300 ", " # default, where a tool says nothing of its own\n",
+		"\n  default_concurrency: 2 ", " # MCP_DEFAULT_CONCURRENCY\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("Print = %s\nwant in it %q", text, want)
+		}
+	}
+}
+
 func TestWhatIsPrintedCanBeRead(t *testing.T) {
 	odd := write(t, "odd.yaml", `
 server: {host: "a: b # c\u0001\u202e"}

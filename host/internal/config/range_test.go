@@ -54,15 +54,20 @@ func TestWhatIsBeyondARangeIsClampedWithAWarning(t *testing.T) {
 }
 
 func TestTheNumbersOfOneToolAreClampedToo(t *testing.T) {
-	file := write(t, "c.yaml", "tools:\n  T: {failure_threshold: 11, recovery_timeout: 5}\n")
+	file := write(t, "c.yaml", "tools:\n  T: {failure_threshold: 11, recovery_timeout: 5, "+
+		"half_open_success_threshold: 11, recovery_multiplier: 11, max_recovery_timeout: 9999, recovery_jitter: 1}\n")
 	l, err := Read(Source{File: file})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := l.Config.Tools["T"]
-	if *e.FailureThreshold != 10 || *e.RecoveryTimeout != 30 || len(l.Warnings) != 2 {
-		t.Errorf("Read = %d, %v and %q, want 10, 30 and a warning of each", *e.FailureThreshold, *e.RecoveryTimeout,
-			l.Warnings)
+	got := []any{*e.FailureThreshold, *e.RecoveryTimeout, *e.HalfOpenSuccessThreshold, *e.RecoveryMultiplier,
+		*e.MaxRecoveryTimeout, *e.RecoveryJitter}
+	if want := []any{10, Seconds(30), 10, 10.0, Seconds(3600), 0.5}; !slices.Equal(got, want) {
+		t.Errorf("Read = %v, want %v", got, want)
+	}
+	if len(l.Warnings) != 6 {
+		t.Errorf("Warnings = %q, want one of each", l.Warnings)
 	}
 }
 
@@ -85,6 +90,15 @@ func TestWhatClampingWouldTurnRoundIsAnError(t *testing.T) {
 		{"circuit_breaker: {recovery_timeout: 301}", "recovery_timeout 301 is above max_recovery_timeout 300"},
 		{"circuit_breaker: {max_recovery_timeout: 31}",
 			"circuit_breaker.max_recovery_timeout: recovery_timeout 60 is"},
+		{"tools: {T: {recovery_timeout: 301}}", "tools.T.recovery_timeout: recovery_timeout 301 is above " +
+			"circuit_breaker.max_recovery_timeout 300"},
+		{"tools: {T: {max_recovery_timeout: 59}}", "tools.T.max_recovery_timeout: " +
+			"circuit_breaker.recovery_timeout 60 is above max_recovery_timeout 59"},
+		{"tools: {T: {recovery_timeout: 50, max_recovery_timeout: 40}}",
+			"tools.T.recovery_timeout: recovery_timeout 50 is above max_recovery_timeout 40"},
+		{"tools: {T: {recovery_multiplier: 0}}", "tools.T.recovery_multiplier: 0 is out of range"},
+		{"tools: {T: {recovery_jitter: -1}}", "tools.T.recovery_jitter: -1 is out of range"},
+		{"tools: {T: {half_open_success_threshold: 1.5}}", "half_open_success_threshold: 1.5 is no whole number"},
 		{"server: {state_dir: state}", `server.state_dir: "state" is relative`},
 		{"logging: {file_path: ./log}", `logging.file_path: "./log" is relative`},
 		{"health: {dependencies: [nmap, a/b]}", `health.dependencies[1]: "a/b" is neither`},

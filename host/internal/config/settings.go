@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"encoding/json"
+	"reflect"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
@@ -29,16 +30,47 @@ func (c Config) PluginPolicy(name string) tool.Policy {
 	return policy
 }
 
-// Settings resolves the numbers of one tool: its own section, else what it says of itself, else the defaults.
-func (c Config) Settings(s tool.Spec) catalog.Settings {
-	e := c.Tools[s.Name]
+// The keys that hold for every tool, and of which a tool may bring a number of its own. They beat it when
+// somebody set them, and yield to it as defaults, so that it matters who said them.
+const (
+	keyTimeout     = "tool.default_timeout"
+	keyConcurrency = "tool.default_concurrency"
+	keyThreshold   = "circuit_breaker.failure_threshold"
+	keyRecovery    = "circuit_breaker.recovery_timeout"
+	keyMaxRecovery = "circuit_breaker.max_recovery_timeout" // bounds a rest that a tool brings
+)
+
+var yielding = []string{keyTimeout, keyConcurrency, keyThreshold, keyRecovery, keyMaxRecovery}
+
+// said reports whether somebody set a key, be it to its default.
+func (l Loaded) said(key string) bool {
+	kind := l.Origins[key].Kind
+	return kind != "" && kind != FromDefault
+}
+
+// Same reports whether two configurations mean the same: all values are equal, and what yields to a tool's
+// own number in one does so in the other.
+func (l Loaded) Same(other Loaded) bool {
+	for _, key := range yielding {
+		if l.said(key) != other.said(key) {
+			return false
+		}
+	}
+	return reflect.DeepEqual(l.Config, other.Config)
+}
+
+// Settings resolves the numbers of one tool. Of each number the first holds that was said: in the tool's own
+// section, for all tools, by the tool of itself; else the default.
+func (l Loaded) Settings(s tool.Spec) catalog.Settings {
+	c, e := l.Config, l.Config.Tools[s.Name]
+	timeout := l.duration(keyTimeout, c.Tool.DefaultTimeout, s.DefaultTimeout)
 	set := catalog.Settings{
 		Enabled:        pick(e.Enabled, true),
-		Concurrency:    pick(e.Concurrency, cmp.Or(s.Concurrency, c.Tool.DefaultConcurrency)),
+		Concurrency:    pick(e.Concurrency, closer(l, keyConcurrency, c.Tool.DefaultConcurrency, s.Concurrency)),
 		QueueLength:    pick(e.QueueLength, c.Tool.QueueLength),
-		DefaultTimeout: seconds(e.DefaultTimeout, cmp.Or(s.DefaultTimeout, c.Tool.DefaultTimeout.Duration())),
+		DefaultTimeout: seconds(e.DefaultTimeout, timeout),
 		MaxTimeout:     seconds(e.MaxTimeout, cmp.Or(s.MaxTimeout, MaxTimeout)),
-		Breaker:        c.breaker(s, e),
+		Breaker:        l.breaker(s, e),
 		RateRequests:   pick(e.RateRequests, c.RateLimit.Requests),
 		RatePer:        seconds(e.RatePer, c.RateLimit.Per.Duration()),
 	}
@@ -47,19 +79,36 @@ func (c Config) Settings(s tool.Spec) catalog.Settings {
 	return set
 }
 
-// breaker takes a tool at its word about its own rest, which no range of the file binds; the rest never
-// grows to less than it begins with.
-func (c Config) breaker(s tool.Spec, e Each) catalog.Breaker {
-	host := c.CircuitBreaker
+// breaker takes a tool at its word about its own rest, which no range of the file binds, up to a maximum
+// that somebody set. Where nobody did, a longer one stays as it is, and does not grow.
+func (l Loaded) breaker(s tool.Spec, e Each) catalog.Breaker {
+	all := l.Config.CircuitBreaker
 	b := catalog.Breaker{
-		Threshold:  pick(e.FailureThreshold, cmp.Or(s.Breaker.Threshold, host.FailureThreshold)),
-		Recovery:   seconds(e.RecoveryTimeout, cmp.Or(s.Breaker.Recovery, host.RecoveryTimeout.Duration())),
-		Trials:     host.HalfOpenSuccessThreshold,
-		Multiplier: host.RecoveryMultiplier,
-		Jitter:     host.RecoveryJitter,
+		Threshold: pick(e.FailureThreshold,
+			closer(l, keyThreshold, all.FailureThreshold, s.Breaker.Threshold)),
+		Recovery:    seconds(e.RecoveryTimeout, l.duration(keyRecovery, all.RecoveryTimeout, s.Breaker.Recovery)),
+		Trials:      pick(e.HalfOpenSuccessThreshold, all.HalfOpenSuccessThreshold),
+		Multiplier:  pick(e.RecoveryMultiplier, all.RecoveryMultiplier),
+		MaxRecovery: seconds(e.MaxRecoveryTimeout, all.MaxRecoveryTimeout.Duration()),
+		Jitter:      pick(e.RecoveryJitter, all.RecoveryJitter),
 	}
-	b.MaxRecovery = max(b.Recovery, host.MaxRecoveryTimeout.Duration())
+	if e.MaxRecoveryTimeout != nil || l.said(keyMaxRecovery) {
+		b.Recovery = min(b.Recovery, b.MaxRecovery)
+	}
+	b.MaxRecovery = max(b.MaxRecovery, b.Recovery)
 	return b
+}
+
+// closer is the value of a key when somebody set it, else what the tool says, else the default.
+func closer[T comparable](l Loaded, key string, all, own T) T {
+	if l.said(key) {
+		return all
+	}
+	return cmp.Or(own, all)
+}
+
+func (l Loaded) duration(key string, all Seconds, own time.Duration) time.Duration {
+	return closer(l, key, all.Duration(), own)
 }
 
 func pick[T any](set *T, otherwise T) T {

@@ -27,12 +27,13 @@ func TestSettingsOfATool(t *testing.T) {
 		return s
 	}
 	all := `{enabled: false, concurrency: 7, default_timeout: 8, max_timeout: 9, failure_threshold: 3,
-		recovery_timeout: 31.5, rate_requests: 6, rate_per: 11, queue_length: 0}`
+		recovery_timeout: 31.5, half_open_success_threshold: 4, recovery_multiplier: 3.5,
+		max_recovery_timeout: 45, recovery_jitter: 0, rate_requests: 6, rate_per: 11, queue_length: 0}`
 	own := catalog.Settings{
 		Concurrency: 7, DefaultTimeout: 8 * time.Second, MaxTimeout: 9 * time.Second,
 		Breaker: catalog.Breaker{
-			Threshold: 3, Recovery: 31500 * time.Millisecond, Trials: 1, Multiplier: 1.5, MaxRecovery: 5 * time.Minute,
-			Jitter: 0.1,
+			Threshold: 3, Recovery: 31500 * time.Millisecond, Trials: 4, Multiplier: 3.5,
+			MaxRecovery: 45 * time.Second,
 		},
 		RateRequests: 6, RatePer: 11 * time.Second,
 	}
@@ -45,7 +46,7 @@ func TestSettingsOfATool(t *testing.T) {
 		{"the file changes the defaults", "tool: {default_concurrency: 3, default_timeout: 10}",
 			tool.Spec{Name: "T"},
 			change(func(s *catalog.Settings) { s.Concurrency, s.DefaultTimeout = 3, 10*time.Second })},
-		{"what a tool says of itself beats the defaults", "tool: {default_concurrency: 3}", spec,
+		{"what a tool says of itself beats the defaults", "tool: {queue_length: 16}", spec,
 			change(func(s *catalog.Settings) {
 				s.Concurrency, s.DefaultTimeout, s.MaxTimeout = 5, 30*time.Second, 90*time.Second
 				s.Breaker.Threshold, s.Breaker.Recovery = 4, 20*time.Second
@@ -62,6 +63,20 @@ func TestSettingsOfATool(t *testing.T) {
 			change(func(s *catalog.Settings) {
 				s.Breaker.Recovery, s.Breaker.MaxRecovery = 20*time.Minute, 20*time.Minute
 			})},
+		{"but for a maximum that somebody set", "circuit_breaker: {max_recovery_timeout: 300}",
+			tool.Spec{Name: "T", Breaker: tool.Breaker{Recovery: 20 * time.Minute}},
+			change(func(s *catalog.Settings) { s.Breaker.Recovery = 5 * time.Minute })},
+		{"or one in its section", "tools: {T: {max_recovery_timeout: 100}}",
+			tool.Spec{Name: "T", Breaker: tool.Breaker{Recovery: 20 * time.Minute}},
+			change(func(s *catalog.Settings) {
+				s.Breaker.Recovery, s.Breaker.MaxRecovery = 100*time.Second, 100*time.Second
+			})},
+		{"the numbers of all breakers reach each tool", "circuit_breaker: {half_open_success_threshold: 2, " +
+			"recovery_multiplier: 2, max_recovery_timeout: 60, recovery_jitter: 0.5}", tool.Spec{Name: "T"},
+			change(func(s *catalog.Settings) {
+				s.Breaker.Trials, s.Breaker.Multiplier, s.Breaker.Jitter = 2, 2, 0.5
+				s.Breaker.MaxRecovery = time.Minute
+			})},
 		{"a tool cannot ask for more than an hour", "",
 			tool.Spec{Name: "T", DefaultTimeout: 24 * time.Hour, MaxTimeout: 24 * time.Hour},
 			change(func(s *catalog.Settings) { s.DefaultTimeout, s.MaxTimeout = time.Hour, time.Hour })},
@@ -69,8 +84,8 @@ func TestSettingsOfATool(t *testing.T) {
 			tool.Spec{Name: "T", DefaultTimeout: time.Millisecond, MaxTimeout: time.Millisecond},
 			change(func(s *catalog.Settings) { s.DefaultTimeout, s.MaxTimeout = time.Second, time.Second })},
 	} {
-		cfg := load(t, Source{File: write(t, "c.yaml", row.file)})
-		if got := cfg.Settings(row.spec); got != row.want {
+		l := read(t, Source{File: write(t, "c.yaml", row.file)})
+		if got := l.Settings(row.spec); got != row.want {
 			t.Errorf("%s: Settings = %+v, want %+v", row.says, got, row.want)
 		}
 	}

@@ -29,6 +29,17 @@ func Watch(ctx context.Context, file string, seen Fingerprint, log *slog.Logger,
 	return w.run(ctx)
 }
 
+// WatchEvery is Watch for who has a memory of the file that is changed by other ways as well: changed is called
+// after all news of the directory, and once at the beginning, whether the file says anything else or not.
+func WatchEvery(ctx context.Context, file string, log *slog.Logger, changed func()) error {
+	w := &watch{
+		every: true,
+		file:  file, quiet: 200 * time.Millisecond, patience: 2 * time.Second, slow: 5 * time.Second, log: log,
+		changed: changed, checked: func() {},
+	}
+	return w.run(ctx)
+}
+
 // Fingerprint tells contents of a file apart. The zero Fingerprint is that of none.
 type Fingerprint [sha256.Size]byte
 
@@ -41,6 +52,7 @@ type watch struct {
 	changed  func()
 	checked  func() // after each comparison, for tests
 
+	every  bool // call changed without a comparison
 	last   Fingerprint
 	fs     *fsnotify.Watcher // nil: there is none on this system
 	blind  bool              // the directory is not watched at present
@@ -89,7 +101,7 @@ func (w *watch) run(ctx context.Context) error {
 // look compares the file with what it was.
 func (w *watch) look() {
 	w.follow()
-	if now, ok := fingerprint(w.file); ok && now != w.last {
+	if now, ok := fingerprint(w.file); ok && (w.every || now != w.last) {
 		w.last = now
 		w.changed()
 	}

@@ -96,6 +96,9 @@ func Configuration(file string, warnings, unknown []string, err error) []Finding
 			}
 		}
 		all[len(all)-1].Fix = "gatehouse config check"
+		if file != "" {
+			all[len(all)-1].Fix += " --config " + file
+		}
 		return all
 	}
 	where := "defaults, environment and flags; no file"

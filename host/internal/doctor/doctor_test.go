@@ -78,7 +78,7 @@ func TestTheConfiguration(t *testing.T) {
 			"      do: unset it, or correct its name: gatehouse config print\n": doctor.Configuration("/etc/g.yaml",
 			[]string{"server.port was clamped"}, []string{"MCP_SEVER_PORT"}, nil),
 		"FAIL  configuration: g.yaml:3: no\nFAIL  configuration: g.yaml:4: no\n" +
-			"      type: gatehouse config check\n": doctor.Configuration("g.yaml", nil, nil,
+			"      type: gatehouse config check --config g.yaml\n": doctor.Configuration("g.yaml", nil, nil,
 			errors.New("g.yaml:3: no\ng.yaml:4: no\n")),
 	} {
 		if got := print(t, found); got != want {

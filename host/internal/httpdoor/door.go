@@ -90,6 +90,8 @@ type Config struct {
 	// Closing is called when the door stops taking requests, to end streams that would stay open; nil: nobody
 	// is.
 	Closing func()
+	// Refused is told of each request that never became a call; nil: nobody is.
+	Refused func(Refusal)
 	// Request is called after each request; nil: nobody is.
 	Request func(endpoint string, elapsed time.Duration)
 }

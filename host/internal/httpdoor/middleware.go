@@ -64,16 +64,16 @@ func (d *Door) notFound(w http.ResponseWriter, r *http.Request) {
 		Suggest("GET / lists the routes; a tool's name has 1 to 64 characters of [A-Za-z0-9_-]"))
 }
 
+// otherEndpoint stands for requests of no route.
+const otherEndpoint = "other"
+
 // observe counts requests by route; what a caller invents is never a label.
 func (d *Door) observe(next http.Handler) http.Handler {
-	if d.cfg.Request == nil {
-		return next
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		endpoint := "other" // until a route is found
+		endpoint := otherEndpoint // until a route is found
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), endpointKey{}, &endpoint)))
-		if endpoint != eventsPath { // how long somebody listens is no answer's time
+		if d.cfg.Request != nil && endpoint != eventsPath { // how long somebody listens is no answer's time
 			d.cfg.Request(endpoint, time.Since(start))
 		}
 	})

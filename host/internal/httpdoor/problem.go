@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/gorilla/mux"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
@@ -76,7 +77,36 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, e *too
 		attrs = append(attrs, "trace_id", t.ID)
 	}
 	d.cfg.Logger.InfoContext(r.Context(), "request refused", attrs...)
+	if d.cfg.Refused != nil {
+		d.cfg.Refused(refusalOf(r, id, status, e))
+	}
 	writeProblem(w, status, e, tool.Result{CorrelationID: id})
+}
+
+// Refusal is a request that never became a call.
+type Refusal struct {
+	CorrelationID string
+	Origin        origin.Origin // its client is empty when nobody knows who it was
+	Method, Route string        // the route as a template; "other" when there is none
+	Tool          string        // of the path, if there is one
+	Status        int
+	Err           *tool.Error // read only
+}
+
+func refusalOf(r *http.Request, id string, status int, e *tool.Error) Refusal {
+	from := origin.From(r.Context())
+	from.Door, from.Remote, from.Trace = origin.REST, remote(r), trace(r)
+	route := otherEndpoint
+	if noted, ok := r.Context().Value(endpointKey{}).(*string); ok {
+		route = *noted
+	}
+	if route == mcpPath {
+		from.Door = origin.MCP
+	}
+	return Refusal{
+		CorrelationID: id, Origin: from, Method: r.Method, Route: route, Tool: mux.Vars(r)["name"], Status: status,
+		Err: e,
+	}
 }
 
 // writeProblem answers with an error; r gives it the ids of the call.

@@ -102,7 +102,7 @@ func (d *Door) getTool(w http.ResponseWriter, r *http.Request) {
 
 func (d *Door) noSuchTool(w http.ResponseWriter, r *http.Request, name string) {
 	d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindToolNotFound, "there is no tool %s", name).
-		Suggest("GET /tools lists them"))
+		Suggest("list the tools to see what there is: GET /tools, or gatehouse tools"))
 }
 
 func (d *Door) execute(w http.ResponseWriter, r *http.Request) {

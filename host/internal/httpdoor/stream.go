@@ -90,7 +90,7 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	beginStream(w)
 	client := origin.From(r.Context()).Client
 	l := &listener{
-		w: w, rc: http.NewResponseController(w), last: stream.Start(), known: func() bool { return d.known(client) },
+		w: w, rc: http.NewResponseController(w), last: stream.Start(), known: d.stillKnown(client),
 	}
 	l.send("retry: %d\nid: %s\n\n", reconnect.Milliseconds(), l.last)
 	l.listen(ctx, stream, d.cfg.Heartbeat)
@@ -125,13 +125,14 @@ type listener struct {
 	known func() bool // whether the client may still listen
 }
 
-// known reports whether a client that came in still may: a token can be withdrawn while it listens.
-func (d *Door) known(client string) bool {
+// stillKnown makes the question whether a client that came in still may: its token can be withdrawn, or be
+// another under the same name, while it listens.
+func (d *Door) stillKnown(client string) func() bool {
 	if d.cfg.Tokens == nil {
-		return true
+		return func() bool { return true }
 	}
-	_, known := d.cfg.Tokens.Role(client)
-	return known
+	sum := d.cfg.Tokens.Sum(client)
+	return func() bool { return d.cfg.Tokens.Holds(client, sum) }
 }
 
 // listen passes events on, with a heartbeat when there are none, and says why it ends.

@@ -44,8 +44,11 @@ type outcome struct {
 	headers []string // names of components/headers
 }
 
-// eventsPath is the route of the event stream.
-const eventsPath = "/events"
+// Routes that are asked for by name elsewhere.
+const (
+	eventsPath = "/events"
+	mcpPath    = "/mcp"
+)
 
 // Endpoints are the labels that Config.Request gets, besides "other".
 func (d *Door) Endpoints() []string {
@@ -173,6 +176,6 @@ func (d *Door) watchRows() []route {
 		id: "getOpenAPI", tag: "operation", summary: "This document",
 		answers: []outcome{{status: 200, text: "OpenAPI 3.1.", schema: "OpenAPI"}},
 	}, {
-		path: "/mcp", role: auth.Viewer, off: d.cfg.MCP == nil, handler: d.mcp,
+		path: mcpPath, role: auth.Viewer, off: d.cfg.MCP == nil, handler: d.mcp,
 	}}
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // The labels of what is in no list.
@@ -51,6 +53,7 @@ type Metrics struct {
 	tools     tools
 	endpoints endpoints
 	reloads   *prometheus.CounterVec // outcome
+	refused   *prometheus.CounterVec // error_type
 	reloaded  prometheus.Gauge
 }
 
@@ -75,6 +78,12 @@ func New(cfg Config) *Metrics {
 		Name: "mcp_http_request_duration_seconds", Help: "Time of HTTP requests, by route.",
 		Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 600},
 	}, []string{"endpoint"})
+	m.refused = make.NewCounterVec(prometheus.CounterOpts{
+		Name: "mcp_http_refusals_total", Help: "HTTP requests that never became a call, by error.",
+	}, []string{"error_type"})
+	for _, k := range tool.Kinds() {
+		m.refused.WithLabelValues(string(k))
+	}
 	m.reloads = make.NewCounterVec(prometheus.CounterOpts{
 		Name: "mcp_config_reloads_total", Help: "Attempts to load the configuration again, by outcome.",
 	}, []string{"outcome"})
@@ -82,7 +91,7 @@ func New(cfg Config) *Metrics {
 		Name: "mcp_config_last_reload_success_timestamp_seconds",
 		Help: "When the configuration in force was loaded.",
 	})
-	for _, outcome := range []string{applied, rejected} {
+	for _, outcome := range []string{applied, partial, rejected} {
 		m.reloads.WithLabelValues(outcome)
 	}
 	buildInfo(make, cfg)
@@ -146,17 +155,30 @@ func buildInfo(make promauto.Factory, cfg Config) {
 // The outcomes of loading the configuration again.
 const (
 	applied  = "applied"
+	partial  = "partial" // it is in force, but a plugin did not take it
 	rejected = "rejected"
 )
 
-// Reload counts an attempt to load the configuration again. The first load, at the start, is told by Loaded.
-func (m *Metrics) Reload(ok bool, at time.Time) {
-	if !ok {
-		m.reloads.WithLabelValues(rejected).Inc()
-		return
+// Rejected counts an attempt to load the configuration again that changed nothing.
+func (m *Metrics) Rejected() { m.reloads.WithLabelValues(rejected).Inc() }
+
+// Reload counts a configuration that was put into force while the host runs; whole says whether every plugin
+// took it. The first one, at the start, is told by Loaded.
+func (m *Metrics) Reload(whole bool, at time.Time) {
+	outcome := applied
+	if !whole {
+		outcome = partial
 	}
-	m.reloads.WithLabelValues(applied).Inc()
+	m.reloads.WithLabelValues(outcome).Inc()
 	m.Loaded(at)
+}
+
+// HTTPRefused counts a request that never became a call.
+func (m *Metrics) HTTPRefused(k tool.Kind) {
+	if !k.Known() {
+		k = tool.KindUnknown
+	}
+	m.refused.WithLabelValues(string(k)).Inc()
 }
 
 // Loaded says since when the configuration in force is.

@@ -103,7 +103,7 @@ func everything() *Metrics {
 	}
 	m.Request("/tools", time.Second)
 	m.Reload(true, time.Unix(1000, 0))
-	m.Reload(false, time.Unix(2000, 0))
+	m.Rejected()
 	return m
 }
 
@@ -208,7 +208,7 @@ func TestReloadsAreCountedAndTheLastGoodOneIsDated(t *testing.T) {
 	wantLines(t, m, `mcp_config_last_reload_success_timestamp_seconds 500`,
 		`mcp_config_reloads_total{outcome="applied"} 0`)
 	m.Reload(true, time.Unix(1000, 0))
-	m.Reload(false, time.Unix(2000, 0))
+	m.Rejected()
 	wantLines(t, m, `mcp_config_last_reload_success_timestamp_seconds 1000`,
 		`mcp_config_reloads_total{outcome="applied"} 1`, `mcp_config_reloads_total{outcome="rejected"} 1`)
 	if text := scrape(t, m); !regexp.MustCompile(

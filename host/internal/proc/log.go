@@ -18,11 +18,16 @@ const maxLines = 200
 // levelTrace is below slog's own levels, as hclog's trace is.
 const levelTrace = slog.LevelDebug - 4
 
+// newSink makes the way of a plugin's words into the log.
+func newSink(plugin string, to *slog.Logger) *sink {
+	return &sink{plugin: plugin, to: to, limit: rate.NewLimiter(maxLines, maxLines)}
+}
+
 // bridge makes the logger that go-plugin writes to: what it says itself, and what the plugin prints on its
-// stderr.
-func bridge(plugin string, to *slog.Logger) hclog.Logger {
-	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: lowest(to), Output: io.Discard})
-	l.RegisterSink(&sink{plugin: plugin, to: to, limit: rate.NewLimiter(maxLines, maxLines)})
+// stderr while it starts.
+func bridge(s *sink) hclog.Logger {
+	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: lowest(s.to), Output: io.Discard})
+	l.RegisterSink(s)
 	return l
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,7 +15,7 @@ import (
 func TestAPluginThatFloodsTheLogIsCutShortAndToldOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		l := bridge("noisy", slog.New(slog.NewJSONHandler(&out, nil))).Named("noisy")
+		l := bridge(newSink("noisy", slog.New(slog.NewJSONHandler(&out, nil)))).Named("noisy")
 		flood := func(n int) {
 			for range n {
 				l.Info("again")
@@ -56,7 +57,7 @@ func TestAPluginThatFloodsTheLogIsCutShortAndToldOf(t *testing.T) {
 func TestTheLevelOfAPluginsLogCanChangeWhileItRuns(t *testing.T) {
 	var out bytes.Buffer
 	var level slog.LevelVar
-	l := bridge("nmap", slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: &level}))).Named("nmap")
+	l := bridge(newSink("nmap", slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: &level})))).Named("nmap")
 	l.Debug("one")
 	level.Set(slog.LevelDebug)
 	l.Debug("two")
@@ -64,5 +65,26 @@ func TestTheLevelOfAPluginsLogCanChangeWhileItRuns(t *testing.T) {
 	l.Info("three")
 	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"msg":"two"`) {
 		t.Errorf("log = %s, want the second line only", got)
+	}
+}
+
+func TestWhatAPluginPrintsIsLoggedLineByLine(t *testing.T) {
+	var out bytes.Buffer
+	p := &printed{source: "stderr", sink: newSink("lab", slog.New(slog.NewJSONHandler(&out, nil)))}
+	for _, piece := range []string{"one\ntw", "o\n\n", strings.Repeat("x", 3*maxPrinted), "\nnever ended"} {
+		if n, err := p.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Errorf("Write = %d, %v, want %d", n, err, len(piece))
+		}
+	}
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		var rec struct{ Msg, Plugin, Source string }
+		if err := json.Unmarshal([]byte(line), &rec); err != nil || rec.Plugin != "lab" || rec.Source != "stderr" {
+			t.Errorf("line %s: %v, want plugin and source", line, err)
+		}
+		got = append(got, rec.Msg)
+	}
+	if want := []string{"one", "two", strings.Repeat("x", maxPrinted)}; !slices.Equal(got, want) {
+		t.Errorf("logged %.40q, want %.40q", got, want)
 	}
 }

@@ -90,6 +90,7 @@ func privateDir(runtime string) (string, error) {
 }
 
 func clientConfig(cfg Config, c *child) *goplugin.ClientConfig {
+	words := newSink(cfg.Name, cfg.Logger)
 	return &goplugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake(),
 		VersionedPlugins: wire.Versions(nil),
@@ -98,7 +99,9 @@ func clientConfig(cfg Config, c *child) *goplugin.ClientConfig {
 		GRPCDialOptions:  wire.DialOptions(),
 		StartTimeout:     cfg.StartTimeout,
 		SkipHostEnv:      true,
-		Logger:           bridge(cfg.Name, cfg.Logger),
+		Logger:           bridge(words),
+		SyncStdout:       &printed{source: "stdout", sink: words},
+		SyncStderr:       &printed{source: "stderr", sink: words},
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: c.dir},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
 			c.prepare(spec.Env)

@@ -32,6 +32,8 @@ const (
 type Switches struct {
 	dir string // empty: nothing is kept
 
+	turn sync.Mutex // held by Set and Reload: what was read first must not be taken over last
+
 	mu  sync.RWMutex
 	set map[string]bool // tool name -> whether it was switched on
 }
@@ -81,6 +83,8 @@ func (s *Switches) Set(name string, on bool) error {
 		s.set[name] = on
 		return nil
 	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	unlock, err := s.lock()
 	if err != nil {
 		return fmt.Errorf("switch %s: %w", name, err)
@@ -103,6 +107,8 @@ func (s *Switches) Reload() (changed bool, err error) {
 	if s.dir == "" {
 		return false, nil
 	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	set, err := read(s.Path())
 	if err != nil {
 		return false, err
