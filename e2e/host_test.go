@@ -138,7 +138,13 @@ func (h *host) follow(stderr io.Reader, serving chan<- string) {
 	h.ended <- h.cmd.Wait()
 }
 
+// showToken is the token that the host generated, unless its environment has another for the command line.
 func (h *host) showToken() string {
+	for _, setting := range h.cmd.Env {
+		if token, ok := strings.CutPrefix(setting, "GATEHOUSE_TOKEN="); ok {
+			return token
+		}
+	}
 	cmd := exec.Command(filepath.Join(bin, "gatehouse"), "token", "show")
 	cmd.Env = h.cmd.Env
 	out, err := cmd.Output()

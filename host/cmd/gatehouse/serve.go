@@ -222,9 +222,10 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
+// failure is an error of the host, unless it says itself what it is.
 func failure(err error) error {
-	if err == nil {
-		return nil
+	if exit := (*exitError)(nil); err == nil || errors.As(err, &exit) {
+		return err
 	}
 	return &exitError{code: exitFailure, err: err}
 }

@@ -129,7 +129,8 @@ func TestOtherValuesAreNotTheSame(t *testing.T) {
 func TestWhatIsPrintedDoesNotOverruleTools(t *testing.T) {
 	for _, s := range []Source{{}, {File: full}} {
 		l := read(t, s)
-		again := read(t, Source{File: write(t, "printed.yaml", printed(t, l))})
+		l.Config.Auth.Tokens = nil // their hashes are not printed
+		again := read(t, Source{File: write(t, "printed.yaml", printOf(t, l))})
 		spec := ladder{}.spec(true)
 		if got, want := again.Settings(spec), l.Settings(spec); got != want {
 			t.Errorf("Settings after printing = %+v, want %+v", got, want)

@@ -37,7 +37,7 @@ func TestEveryValueKnowsWhereItComesFrom(t *testing.T) {
 		"plugins.config.nmap":          full + ":33",
 		"auth.tokens[1].name":          full + ":43",
 		"tools.NmapTool.rate_requests": full + ":59",
-		"tools.PingTool.enabled":       full + ":61",
+		"tools.PingTool.enabled":       full + ":66",
 	} {
 		if got := l.Origins[key].String(); got != want || l.Origins[key].Kind == "" {
 			t.Errorf("Origins[%s] = %q, want %q", key, got, want)
@@ -59,7 +59,7 @@ func TestEveryValueKnowsWhereItComesFrom(t *testing.T) {
 	}
 }
 
-func printed(t *testing.T, l Loaded) string {
+func printOf(t *testing.T, l Loaded) string {
 	t.Helper()
 	var out strings.Builder
 	if err := l.Print(&out); err != nil {
@@ -69,7 +69,7 @@ func printed(t *testing.T, l Loaded) string {
 }
 
 func TestADefaultThatYieldsToToolsIsPrintedAsSuch(t *testing.T) {
-	text := printed(t, read(t, Source{Environ: []string{"MCP_DEFAULT_CONCURRENCY=2"}}))
+	text := printOf(t, read(t, Source{Environ: []string{"MCP_DEFAULT_CONCURRENCY=2"}}))
 	for _, want := range []string{
 		"\n  # default_timeout: 300 ", " # default, where a tool says nothing of its own\n",
 		"\n  default_concurrency: 2 ", " # MCP_DEFAULT_CONCURRENCY\n",

@@ -98,7 +98,7 @@ func TestWhatClampingWouldTurnRoundIsAnError(t *testing.T) {
 			"tools.T.recovery_timeout: recovery_timeout 50 is above max_recovery_timeout 40"},
 		{"tools: {T: {recovery_multiplier: 0}}", "tools.T.recovery_multiplier: 0 is out of range"},
 		{"tools: {T: {recovery_jitter: -1}}", "tools.T.recovery_jitter: -1 is out of range"},
-		{"tools: {T: {half_open_success_threshold: 1.5}}", "half_open_success_threshold: 1.5 is no whole number"},
+		{"tools: {T: {half_open_success_threshold: 1.5}}", "half_open_success_threshold: is the number 1.5"},
 		{"server: {state_dir: state}", `server.state_dir: "state" is relative`},
 		{"logging: {file_path: ./log}", `logging.file_path: "./log" is relative`},
 		{"health: {dependencies: [nmap, a/b]}", `health.dependencies[1]: "a/b" is neither`},

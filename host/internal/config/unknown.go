@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// prefix is what names of the environment begin with, those of aliases apart.
+const prefix = "MCP_"
+
 // UnknownVariables returns the names of an environment that look like keys of the configuration and are
 // none, sorted, each with what was probably meant, if that can be told. They are no error: other programs
 // have variables that begin so, and those of the Python server are kept.
@@ -13,10 +16,11 @@ import (
 // A name looks like a key when it begins with MCP_ and a section, or when it is a slip or two away from the
 // name of a variable that is read.
 func UnknownVariables(environ []string) []string {
-	known := variableNames()
+	known, sections := variableNames(), tree().names()
+	ours := slices.DeleteFunc(slices.Clone(known), func(k string) bool { return !strings.HasPrefix(k, prefix) })
 	var unknown []string
 	for name, value := range environment(environ) {
-		meant, near := slip(name, known)
+		meant, near := slip(name, known, ours)
 		switch {
 		case slices.Contains(known, name):
 		case name == "TOOLS_PACKAGE" && value != "":
@@ -25,7 +29,7 @@ func UnknownVariables(environ []string) []string {
 			unknown = append(unknown, name+" (did you mean "+meant+"?)")
 		case strings.HasPrefix(name, "MCP_TOOLS_"):
 			unknown = append(unknown, name+" (settings of one tool are said in the file only)")
-		case beginsLikeASection(name):
+		case beginsLike(name, sections):
 			unknown = append(unknown, name)
 		}
 	}
@@ -43,22 +47,20 @@ func variableNames() []string {
 	return names
 }
 
-func beginsLikeASection(name string) bool {
-	return slices.ContainsFunc(tree().names(), func(section string) bool {
-		return strings.HasPrefix(name, "MCP_"+strings.ToUpper(section)+"_")
+func beginsLike(name string, sections []string) bool {
+	return slices.ContainsFunc(sections, func(section string) bool {
+		return strings.HasPrefix(name, prefix+strings.ToUpper(section)+"_")
 	})
 }
 
 // slip finds the variable that was meant by a name with a slip or two. The allowance is narrower than that of
 // keys, since most variables are not for us; and those without MCP_ in front are too ordinary for a guess,
 // unless somebody put it there.
-func slip(name string, known []string) (string, bool) {
-	const prefix = "MCP_"
+func slip(name string, known, ours []string) (string, bool) {
 	upper := strings.ToUpper(name)
 	if bare, ok := strings.CutPrefix(upper, prefix); ok && slices.Contains(known, bare) {
 		return bare, true
 	}
-	ours := slices.DeleteFunc(slices.Clone(known), func(k string) bool { return !strings.HasPrefix(k, prefix) })
 	return within(upper, ours, min(3, (len(name)-len(prefix))/5))
 }
 

@@ -28,11 +28,12 @@ const (
 
 // eventTypes are what the host publishes, for the document.
 var eventTypes = [][2]string{
-	{"call.received", "a call or plan came in"},
+	{"call.received", "a call came in; plans are not told of"},
 	{"call.started", "it passed all gates"},
 	{"call.progress", "how far it is"},
 	{"call.finished", "it ended, well or not"},
 	{"call.refused", "a gate refused it"},
+	{"request.refused", "a request of a known client never became a call: route, status, error_type, error"},
 	{"breaker", "the circuit breaker of a tool changed: tool, state, forced"},
 	{"plugin", "a plugin changed: name, state, error"},
 	{"catalog", "the set of tools changed: tools, enabled"},
