@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
@@ -38,7 +37,7 @@ func (h *host) reload(ctx context.Context, why string) error {
 	if len(waiting) > 0 {
 		h.log.Warn("some of the configuration waits for the next start", "keys", waiting)
 	}
-	if reflect.DeepEqual(l.Config, old.Config) {
+	if l.Same(old.Loaded) {
 		h.force.Store(newForce(l, waiting...)) // lines may have moved
 		h.log.Info("the configuration was read again and says the same", "why", why)
 		h.reloaded(why, nil)

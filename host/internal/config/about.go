@@ -40,7 +40,7 @@ var about = map[string]string{
 	"circuit_breaker.recovery_timeout":            "seconds that an open breaker rests before a trial" + forAll,
 	"circuit_breaker.half_open_success_threshold": "trials in a row that must succeed to close it",
 	"circuit_breaker.recovery_multiplier":         "by how much the rest grows after each failed trial",
-	"circuit_breaker.max_recovery_timeout":        "seconds that the rest grows to at most; when set: whatever rest a tool wishes",
+	"circuit_breaker.max_recovery_timeout":        "seconds that the rest grows to at most; when set: whatever a tool wishes",
 	"circuit_breaker.recovery_jitter":             "part of the rest that is random",
 
 	"rate_limit.requests":    "calls of one client and tool within the period",

@@ -55,7 +55,8 @@ func TestWhatIsBeyondARangeIsClampedWithAWarning(t *testing.T) {
 
 func TestTheNumbersOfOneToolAreClampedToo(t *testing.T) {
 	file := write(t, "c.yaml", "tools:\n  T: {failure_threshold: 11, recovery_timeout: 5, "+
-		"half_open_success_threshold: 11, recovery_multiplier: 11, max_recovery_timeout: 9999, recovery_jitter: 1}\n")
+		"half_open_success_threshold: 11, recovery_multiplier: 11, max_recovery_timeout: 9999, "+
+		"recovery_jitter: 1}\n")
 	l, err := Read(Source{File: file})
 	if err != nil {
 		t.Fatal(err)

@@ -68,7 +68,8 @@ func TestEveryVariableIsKnownAndNearToItself(t *testing.T) {
 
 func TestSectionsOfPluginsThatAreNotThereAreNamed(t *testing.T) {
 	cfg := load(t, Source{File: write(t, "c.yaml", "plugins: {config: {pnig: {}, nmap: {a: 1}, curl: {}}}\n")})
-	if got, want := cfg.UnknownPlugins([]string{"ping", "nmap"}), []string{"curl", "pnig"}; !slices.Equal(got, want) {
+	want := []string{"curl", "pnig"}
+	if got := cfg.UnknownPlugins([]string{"ping", "nmap"}); !slices.Equal(got, want) {
 		t.Errorf("UnknownPlugins = %q, want %q", got, want)
 	}
 	if got := Default().UnknownPlugins(nil); len(got) != 0 {

@@ -43,6 +43,9 @@ func (s *Stream) Next(ctx context.Context) (Event, error) {
 	}
 }
 
+// Waiting reports whether Next has an event, or the end, at once.
+func (s *Stream) Waiting() bool { return s.gap != nil || len(s.backlog) > 0 || len(s.buffer) > 0 }
+
 // told is the event that tells of the gap. Its id is that of what lies just before the first event that is
 // still there.
 func (s *Stream) told() Event {

@@ -116,12 +116,16 @@ func beginStream(w http.ResponseWriter) {
 	begin(w, http.StatusOK, eventStream)
 }
 
+// maxBatch is how many bytes of events are written together; one more event may come on top.
+const maxBatch = 32 << 10
+
 // listener writes events until it fails once.
 type listener struct {
-	w    http.ResponseWriter
-	rc   *http.ResponseController
-	last string // id of the last event written
-	err  error
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	last  string       // id of the last event written
+	batch bytes.Buffer // events that came together, and are written together
+	err   error
 
 	known func() bool // whether the client may still listen
 }
@@ -148,7 +152,10 @@ func (l *listener) listen(ctx context.Context, stream *events.Stream, heartbeat 
 			return
 		case err == nil:
 			l.last = e.ID
-			l.send("id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, e.Data)
+			fmt.Fprintf(&l.batch, "id: %s\nevent: %s\ndata: %s\n\n", e.ID, e.Type, e.Data)
+			if !stream.Waiting() || l.batch.Len() >= maxBatch {
+				l.send("")
+			}
 		case errors.Is(err, events.ErrSlow):
 			l.farewell("dropped", "the reader was too slow; come back with the last id")
 			return
@@ -171,16 +178,17 @@ func (l *listener) farewell(kind, reason string) {
 	}
 }
 
+// send writes what is in the batch, and a text behind it.
 func (l *listener) send(format string, args ...any) {
 	if l.err != nil {
 		return
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, format, args...)
+	fmt.Fprintf(&l.batch, format, args...)
 	_ = l.rc.SetWriteDeadline(time.Now().Add(streamTimeout)) // no deadlines without a network
-	if _, l.err = l.w.Write(b.Bytes()); l.err == nil {
+	if _, l.err = l.w.Write(l.batch.Bytes()); l.err == nil {
 		l.err = l.rc.Flush()
 	}
+	l.batch.Reset()
 }
 
 type closingKey struct{}
