@@ -29,11 +29,27 @@ func newLedger(witness string) *ledger {
 	return &ledger{witness: witness, tools: make(map[string]*count)}
 }
 
+// known is the name of a tool that there is, else that of all others.
+func known(tool string) string {
+	if !slices.Contains(tools, tool) {
+		return stranger
+	}
+	return tool
+}
+
+// add counts refused calls that nobody tells of one by one.
+func (l *ledger) add(refused map[refusal]int) {
+	for r, n := range refused {
+		c := l.of(r.tool)
+		c.received += n
+		c.refused += n
+		c.outcomes[r.kind] += n
+	}
+}
+
 // of is the count of a tool; names that there are not are one.
 func (l *ledger) of(tool string) *count {
-	if !slices.Contains(tools, tool) {
-		tool = stranger
-	}
+	tool = known(tool)
 	c := l.tools[tool]
 	if c == nil {
 		c = &count{outcomes: make(map[string]int)}

@@ -17,10 +17,17 @@ type trail struct {
 	plans int
 	lines int
 
+	// Floods of refusals and plans are summed up: those have no line of their own.
+	summed      map[refusal]int
+	summedPlans int
+
 	applied, rejected int            // reloads
 	actions           map[string]int // of operators -> how often
 	files             int
 }
+
+// refusal is what the calls have in common that one line stands for.
+type refusal struct{ tool, kind string }
 
 // readTrail reads the audit trail of a state directory.
 func readTrail(state string) (*trail, error) {
@@ -29,7 +36,10 @@ func readTrail(state string) (*trail, error) {
 		return nil, fmt.Errorf("there is no audit trail below %s: %w", state, err)
 	}
 	slices.Sort(files)
-	t := &trail{lives: make(map[string]*life), actions: make(map[string]int), files: len(files)}
+	t := &trail{
+		lives: make(map[string]*life), summed: make(map[refusal]int), actions: make(map[string]int),
+		files: len(files),
+	}
 	for _, name := range files {
 		if err := t.read(name); err != nil {
 			return nil, fmt.Errorf("read the trail: %s: %w", name, err)
@@ -65,11 +75,25 @@ func (t *trail) line(raw []byte) error {
 		Tool        string
 		ErrorType   string `json:"error_type"`
 		Action      string
+		Gate        string
+		Repeats     int
+		Facts       map[string]string
 	}
 	if err := json.Unmarshal(raw, &l); err != nil {
 		return fmt.Errorf("%s: %w", raw, err)
 	}
 	t.lines++
+	switch {
+	case l.Gate == "door":
+		return nil // it never became a call
+	case l.Repeats > 0 && l.Event == "plan":
+		t.plans += l.Repeats
+		t.summedPlans += l.Repeats
+		return nil
+	case l.Repeats > 0:
+		t.summed[refusal{known(l.Tool), l.ErrorType}] += l.Repeats
+		return nil
+	}
 	switch l.Event {
 	case "accept", "exec", "finish", "refuse", "plan":
 		lived(t.lives, l.ExecutionID).line(l.Event, l.Tool, l.ErrorType)
@@ -80,9 +104,9 @@ func (t *trail) line(raw []byte) error {
 		switch {
 		case l.Action != "reload":
 			t.actions[l.Action]++
-		case l.ErrorType != "":
+		case l.Facts["config_sha256"] == "":
 			t.rejected++
-		default:
+		default: // also when a plugin did not take it
 			t.applied++
 		}
 	}

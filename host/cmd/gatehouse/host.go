@@ -50,7 +50,7 @@ type host struct {
 	// changed is what a door wants to be told when the catalog changed.
 	changed atomic.Pointer[func()]
 
-	reloading sync.Mutex // held during a reload, of the configuration or of the switches
+	reloading sync.Mutex // held during a reload of the configuration
 }
 
 // force is a configuration in force, with what is made of it once and asked for by every call.

@@ -153,8 +153,6 @@ func (h *host) watchSwitches(ctx context.Context, file string) {
 
 // rereadSwitches takes over what another host with the same state directory has switched.
 func (h *host) rereadSwitches() {
-	h.reloading.Lock()
-	defer h.reloading.Unlock()
 	changed, err := h.switches.Reload()
 	if err != nil {
 		h.log.Error("the switches stay as they were", "error", err)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
@@ -139,7 +141,10 @@ func (h *host) trailCheck() health.Check {
 	c.Message = fmt.Sprintf("%d lines", s.Seq)
 	if s.Err != nil {
 		c.Status, c.Message = health.Unhealthy, "the audit trail cannot be written: "+s.Err.Error()
-		c.Fix = "make room on the disk of " + h.config().AuditDir()
+		c.Fix = "mend what the message says; no restart is needed"
+		if errors.Is(s.Err, syscall.ENOSPC) || errors.Is(s.Err, syscall.EDQUOT) {
+			c.Fix = "make room on the disk of " + h.config().AuditDir()
+		}
 	}
 	return c
 }

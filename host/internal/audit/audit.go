@@ -29,6 +29,9 @@
 // seq, hash and file number of the last line, so that lines cut off the end are missed; it is the lock as
 // well.
 //
+// Refusals and plans that come in floods are summed up: a line of theirs with the member repeats stands for as
+// many. Lines with it, lines without it and gap records together are all that there were.
+//
 // The hashes have no key. Who can write the files can also write all of them anew, and only a head that was
 // noted elsewhere (Options.Expect) shows that.
 package audit
@@ -36,6 +39,7 @@ package audit
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -97,7 +101,9 @@ func (c *Config) validate() error {
 
 // Trail writes the audit trail. All methods may be called concurrently.
 type Trail struct {
-	cfg Config
+	cfg    Config
+	floods *floods
+	queue  queue
 
 	// writing is held while the chain is extended. Lines come one after another by nature, so this is the one
 	// lock of the host that is held during a write to disk.
@@ -124,7 +130,12 @@ type Status struct {
 	Kept  int    // lines in memory that wait until writing works again
 	Lost  uint64 // lines that were never written since New; the trail has gap records of them
 	Fails uint64 // attempts to write or sync since New that failed
-	Err   error  // why the trail cannot be written; nil: it can
+
+	// Summed is how many refusals and plans since New have no line of their own, but are counted in the repeats
+	// of a line, or in a gap.
+	Summed uint64
+
+	Err error // why the trail cannot be written; nil: it can
 }
 
 // New opens the trail in a directory, or begins one. A torn line, left by a process that was ended while it
@@ -140,7 +151,9 @@ func New(cfg Config) (*Trail, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Trail{cfg: cfg, chain: c, stop: make(chan struct{}), ended: make(chan struct{})}
+	t := &Trail{
+		cfg: cfg, floods: newFloods(), chain: c, stop: make(chan struct{}), ended: make(chan struct{}),
+	}
 	if err := c.locked(c.catchUp); err != nil {
 		if !isFull(err) {
 			return nil, errors.Join(err, c.close())
@@ -157,7 +170,16 @@ func prepareDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("audit: make the directory: %w", err)
 	}
+	return checkDir(dir)
+}
+
+// checkDir refuses a directory into which others can write, and one that is not there. One that held a trail is
+// not made anew here: a file system may be unmounted, or the directory may come back.
+func checkDir(dir string) error {
 	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("audit: the directory is gone; bring it back, or type: mkdir -m 700 %s (%w)", dir, err)
+	}
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
@@ -167,7 +189,7 @@ func prepareDir(dir string) error {
 	return nil
 }
 
-// tend syncs, and writes what had to wait, once a second.
+// tend syncs, sums up, and writes what had to wait, once a second.
 func (t *Trail) tend() {
 	defer close(t.ended)
 	tick := time.NewTicker(time.Second)
@@ -177,15 +199,17 @@ func (t *Trail) tend() {
 		case <-t.stop:
 			return
 		case <-tick.C:
+			t.sumUp(false)
 			t.retry()
 			t.sync()
 		}
 	}
 }
 
-// retry writes what had to wait.
+// retry writes what had to wait, and has the next append look whether the files are still at their paths.
 func (t *Trail) retry() {
 	t.writing.Lock()
+	t.chain.look = true
 	var err error
 	waiting := !t.pending.empty()
 	if waiting {
@@ -244,7 +268,8 @@ func (t *Trail) publish(err error) (changed bool) {
 	changed = (err == nil) != (t.status.Err == nil)
 	t.status = Status{
 		Path: t.chain.path, Seq: t.chain.last.Seq, Bytes: t.chain.size,
-		Lines: t.chain.added, Kept: len(t.pending.kept), Lost: t.pending.lost, Fails: t.status.Fails, Err: err,
+		Lines: t.chain.added, Kept: len(t.pending.kept), Lost: t.pending.lost, Fails: t.status.Fails,
+		Summed: t.status.Summed, Err: err,
 	}
 	if err != nil {
 		t.status.Fails++
@@ -257,6 +282,7 @@ func (t *Trail) Close() error {
 	t.once.Do(func() {
 		close(t.stop)
 		<-t.ended
+		t.sumUp(true)
 		t.writing.Lock()
 		defer t.writing.Unlock()
 		t.closed = true

@@ -248,8 +248,8 @@ func TestTheOldestFilesGoAndVerifyKnowsWhereTheChainBegins(t *testing.T) {
 			}
 			closeTrail(t, trail)
 			r := wantUnbroken(t, dir)
-			if r.Files != most || r.First == 1 || r.Notes > 0 {
-				t.Errorf("Verify = %+v, want %d files that begin later than seq 1", r, most)
+			if r.Files != most || r.First == 1 || r.Removed != r.First-1 || r.Notes != 1 {
+				t.Errorf("Verify = %+v, want %d files that begin later than seq 1, and a note of it", r, most)
 			}
 			if most == 1 {
 				return

@@ -25,11 +25,18 @@ type chain struct {
 	known  []byte // content of the head file
 
 	stale    bool // something went wrong: look at everything anew
+	look     bool // it is time to see whether the files are still at their paths
 	dirty    bool // there are lines that were not synced
 	unsynced bool // the last sync failed
 
-	line []byte // buffer
+	buf []byte // what is written at once
 }
+
+// What is written at once is bounded: who waits for the first line waits for the last.
+const (
+	maxBatch      = 64
+	maxBatchBytes = 512 << 10
+)
 
 func openChain(cfg Config) (*chain, error) {
 	h, err := openHead(cfg.Dir, cfg.disk)
@@ -49,34 +56,64 @@ func (c *chain) close() error {
 
 // locked runs f while no other process writes.
 func (c *chain) locked(f func() error) error {
-	if err := c.head.lock(); err != nil {
+	err := c.head.lock()
+	if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+		c.stale, err = true, c.head.renew() // a file that cannot be locked is of no use
+	}
+	if err != nil {
 		return err
 	}
 	defer func() { c.head.unlock() }() // of the head at the end: catchUp may open another
 	return f()
 }
 
-// add extends the chain by a line. written says whether the line is in the file in spite of the error: then
-// it must not be written again.
-func (c *chain) add(members []byte) (written bool, err error) {
+// add extends the chain by lines, in order and with as few writes as the size of the files allows. written
+// says how many are in the files in spite of the error: those must not be written again.
+func (c *chain) add(lines [][]byte) (written int, err error) {
 	err = c.locked(func() error {
 		if err := c.catchUp(); err != nil {
 			return err
 		}
-		if err := c.rotateFor(len(members)); err != nil {
-			return err
+		for written < len(lines) {
+			rest := lines[written:]
+			if err := c.rotateFor(len(rest[0])); err != nil {
+				return err
+			}
+			n := c.fitting(rest)
+			err := c.write(nil, rest[:n]...)
+			if err == nil || errors.Is(err, errNotSynced) {
+				written += n
+			}
+			if err != nil {
+				return err
+			}
 		}
-		err := c.write(nil, members)
-		written = err == nil || errors.Is(err, errNotSynced)
-		return err
+		return nil
 	})
 	return written, err
 }
 
-// catchUp makes sure that what this process knows of the end is true: two system calls when it is.
+// fitting is how many of the lines go into the file at once, at least one.
+func (c *chain) fitting(lines [][]byte) int {
+	size := lineSize(len(lines[0]))
+	for n := 1; n < min(len(lines), maxBatch); n++ {
+		size += lineSize(len(lines[n]))
+		if size > maxBatchBytes || c.size+size > c.cfg.MaxFileSize {
+			return n
+		}
+	}
+	return min(len(lines), maxBatch)
+}
+
+// catchUp makes sure that what this process knows of the end is true: two system calls when it is. That the
+// file was removed is seen at once; that it was moved to another place, within a second.
 func (c *chain) catchUp() error {
+	if c.stale || c.look && c.moved() {
+		return c.reload()
+	}
+	c.look = false
 	var st unix.Stat_t
-	if c.stale || unix.Stat(c.path, &st) != nil || st.Ino != c.inode {
+	if unix.Fstat(int(c.file.Fd()), &st) != nil || st.Nlink == 0 {
 		return c.reload()
 	}
 	if st.Size == c.size && c.head.holds(c.known) || st.Size > c.size && c.follow(st.Size) {
@@ -85,18 +122,27 @@ func (c *chain) catchUp() error {
 	return c.reload()
 }
 
+// moved says whether other files are at the paths than those that are open.
+func (c *chain) moved() bool {
+	var st unix.Stat_t
+	return unix.Stat(c.path, &st) != nil || st.Ino != c.inode || c.head.replaced()
+}
+
 // errNotSynced: the line was written, and it is not certain that it outlives a power loss.
 var errNotSynced = errors.New("the line was written, but not forced to disk")
 
-// write adds a line to the file, and after it brings the head up to date. Before the line it writes what
-// closes off a torn one. What fails half-way is taken back, so that no line is torn while there is anybody to
-// mend it.
-func (c *chain) write(before, members []byte) error {
-	line, next := appendLine(append(c.line[:0], before...), c.last, members)
-	c.line = line
-	if n, err := c.cfg.disk.write(c.file, line); err != nil || n != len(line) {
+// write adds lines to the file, all at once, and after them brings the head up to date. Before the lines it
+// writes what closes off a torn one. What fails half-way is taken back, so that no line is torn while there
+// is anybody to mend it.
+func (c *chain) write(before []byte, lines ...[]byte) error {
+	buf, next := append(c.buf[:0], before...), c.last
+	for _, members := range lines {
+		buf, next = appendLine(buf, next, members)
+	}
+	c.buf = buf
+	if n, err := c.cfg.disk.write(c.file, buf); err != nil || n != len(buf) {
 		c.takeBack(n)
-		return fmt.Errorf("audit: %w", short(n, len(line), err))
+		return fmt.Errorf("audit: %w", short(n, len(buf), err))
 	}
 	var notSynced error
 	if c.dirty = true; c.cfg.Sync == SyncAlways || c.unsynced {
@@ -105,13 +151,13 @@ func (c *chain) write(before, members []byte) error {
 	known := head{Point: next, file: c.number}.append(c.known[:0])
 	c.known = known
 	if err := c.head.write(known); err != nil {
-		c.takeBack(len(line))
+		c.takeBack(len(buf))
 		c.stale = true
 		return err
 	}
-	c.size += int64(len(line))
+	c.size += int64(len(buf))
 	c.last = next
-	c.added++
+	c.added += uint64(len(lines))
 	return notSynced
 }
 
@@ -125,7 +171,7 @@ func (c *chain) force() error {
 	return nil
 }
 
-// takeBack cuts off what was written of a line. If that fails too, the line stays torn until reload closes it
+// takeBack cuts off what was written of lines. If that fails too, the last stays torn until reload closes it
 // off.
 func (c *chain) takeBack(written int) {
 	if written == 0 {

@@ -78,23 +78,43 @@ type headFile struct {
 
 func openHead(dir string, d disk) (*headFile, error) {
 	h := &headFile{path: filepath.Join(dir, headName), disk: d, patience: lockPatience}
-	return h, h.open()
+	var err error
+	if h.file, err = os.OpenFile(h.path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600); err != nil {
+		return nil, fmt.Errorf("audit: open the head: %w", err)
+	}
+	return h, nil
 }
 
-func (h *headFile) open() (err error) {
-	h.file, err = os.OpenFile(h.path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return fmt.Errorf("audit: open the head: %w", err)
+// renew goes over to the file that is at the path now, and locks that. The old one stays in use when this
+// fails: the next attempt needs something to lock, and the old one may come back.
+func (h *headFile) renew() error {
+	dir := filepath.Dir(h.path)
+	if err := checkDir(dir); err != nil {
+		return err
 	}
+	next, err := openHead(dir, h.disk)
+	if err != nil {
+		return err
+	}
+	next.patience = h.patience
+	if err := next.lock(); err != nil {
+		h.patience = next.patience
+		return errors.Join(err, next.file.Close())
+	}
+	_ = h.file.Close() // nothing is buffered in it, and its lock goes with it
+	*h = *next
 	return nil
 }
 
 // lock keeps all other processes out. After it waited in vain once, it does not wait again until it got the
 // lock: calls must not pile up behind a process that was stopped.
 func (h *headFile) lock() error {
-	if err := flock(h.file, unix.LOCK_EX, h.patience); err != nil {
+	switch err := flock(h.file, unix.LOCK_EX, h.patience); {
+	case errors.Is(err, unix.EWOULDBLOCK):
 		h.patience = 0
 		return fmt.Errorf("audit: lock %s, which another process holds: %w", h.path, err)
+	case err != nil:
+		return fmt.Errorf("audit: lock %s: %w", h.path, err)
 	}
 	h.patience = lockPatience
 	return nil

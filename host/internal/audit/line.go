@@ -79,6 +79,11 @@ func appendLine(b []byte, after Point, members []byte) ([]byte, Point) {
 	return append(b, '"', '}', '\n'), Point{Seq: after.Seq + 1, Hash: sum}
 }
 
+// lineSize is how long a line with so many bytes of members can get, its end included.
+func lineSize(members int) int64 {
+	return int64(members + len(seqBegin) + 20 + len(prevBegin) + hexLen + 1 + sealLen + 1)
+}
+
 // record is a line that was read.
 type record struct {
 	Point

@@ -3,7 +3,6 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -49,23 +48,23 @@ func (p *pending) count() int {
 }
 
 // take keeps or counts a line, as its event asks, and returns the error that says so.
-func (p *pending) take(e *Entry, class class, members []byte, cause error) error {
-	switch class {
+func (p *pending) take(j *job, cause error) error {
+	switch j.class {
 	case must:
 		return cause
 	case keep:
-		if len(p.kept) < maxKept && p.bytes+len(members) <= maxKeptBytes {
-			p.kept = append(p.kept, append([]byte(nil), members...))
-			p.bytes += len(members)
+		if len(p.kept) < maxKept && p.bytes+len(j.b) <= maxKeptBytes {
+			p.kept = append(p.kept, append([]byte(nil), j.b...))
+			p.bytes += len(j.b)
 			return fmt.Errorf("%w: %w", ErrKept, cause)
 		}
 	}
 	if len(p.gap.events) == 0 {
-		p.gap = gap{events: make(map[Event]int64), from: e.Time, cause: cause.Error()}
+		p.gap = gap{events: make(map[Event]int64), from: j.from, cause: cause.Error()}
 	}
-	p.gap.events[e.Event]++
-	p.gap.to = e.Time
-	p.lost++
+	p.gap.events[j.event] += j.count
+	p.gap.to = j.to
+	p.lost += uint64(j.count)
 	return fmt.Errorf("%w: %w", ErrLost, cause)
 }
 
@@ -90,29 +89,26 @@ func (g gap) members(now time.Time) []byte {
 // settle writes what waits: first the lines, then the count of those that are lost.
 func (t *Trail) settle() error {
 	p := &t.pending
-	for len(p.kept) > 0 {
-		written, err := t.chain.add(p.kept[0])
-		if written {
-			p.bytes -= len(p.kept[0])
-			p.kept = p.kept[1:]
+	if len(p.kept) > 0 {
+		written, err := t.chain.add(p.kept)
+		for _, members := range p.kept[:written] {
+			p.bytes -= len(members)
 		}
+		p.kept = p.kept[written:]
 		if err != nil {
 			return err
 		}
+		p.kept = nil
 	}
-	p.kept = nil
 	if len(p.gap.events) == 0 {
 		return nil
 	}
-	written, err := t.chain.add(p.gap.members(time.Now()))
-	if written {
+	written, err := t.chain.add([][]byte{p.gap.members(time.Now())})
+	if written > 0 {
 		p.gap = gap{}
 	}
 	return err
 }
-
-// buffers are for the members of a line; they are made outside of the lock.
-var buffers = sync.Pool{New: func() any { return &encoder{b: make([]byte, 0, 2048)} }}
 
 // Append adds a line. It returns nil when the line has been written, and after lines that waited. Otherwise
 // the error says what became of it: that of an Accept is nowhere, and the call must not run (but
@@ -120,40 +116,36 @@ var buffers = sync.Pool{New: func() any { return &encoder{b: make([]byte, 0, 204
 // written, in order, before anything else later; refusals and plans are counted only (ErrLost), and a gap
 // record says how many they were.
 //
+// Refusals and plans that come in floods are summed up: Append counts the line and returns nil, and within a
+// second one line tells how many there were of a client, tool, gate and kind of error (Status.Summed).
+//
 // A sync that failed is an error too, though the line has been written.
 func (t *Trail) Append(e Entry) error {
+	now := time.Now()
 	if e.Time.IsZero() {
-		e.Time = time.Now()
+		e.Time = now
 	}
-	enc := buffers.Get().(*encoder)
-	enc.b, enc.cut = enc.b[:0], nil
-	enc.entry(&e)
-	changed, err := t.append(&e, enc.b)
-	if cap(enc.b) <= 16<<10 { // large ones are rare, and not worth their memory
-		buffers.Put(enc)
+	if t.floods.takes(&e, now) {
+		return nil
 	}
-	if changed {
-		t.cfg.Changed(err)
+	j := newJob(&e)
+	if j.class == must && t.cfg.Continue {
+		j.class = keep
 	}
+	t.put(j)
+	err := j.err
+	j.free()
 	return err
 }
 
-func (t *Trail) append(e *Entry, members []byte) (changed bool, err error) {
-	t.writing.Lock()
-	defer t.writing.Unlock()
-	if t.closed {
-		return false, ErrClosed
-	}
-	written := false
-	if err = t.settle(); err == nil {
-		written, err = t.chain.add(members)
-	}
-	if err != nil && !written {
-		class := e.Event.class()
-		if class == must && t.cfg.Continue {
-			class = keep
+// sumUp writes how many lines were counted since it did so last.
+func (t *Trail) sumUp(closing bool) {
+	if sums := t.floods.sums(time.Now(), closing); len(sums) > 0 {
+		t.put(sums...) // what cannot be written becomes a gap of as many lines
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for _, j := range sums {
+			t.status.Summed += uint64(j.count)
 		}
-		err = t.pending.take(e, class, members, err)
 	}
-	return t.publish(err), err
 }

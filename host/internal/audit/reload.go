@@ -32,11 +32,7 @@ func (c *chain) follow(size int64) bool {
 func (c *chain) reload() error {
 	c.stale = true
 	if c.head.replaced() {
-		_ = c.head.file.Close() // nothing is buffered in it
-		if err := c.head.open(); err != nil {
-			return err
-		}
-		if err := c.head.lock(); err != nil {
+		if err := c.head.renew(); err != nil {
 			return err
 		}
 	}
@@ -51,7 +47,7 @@ func (c *chain) reload() error {
 		newest = numbers[len(numbers)-1]
 	}
 	if fresh { // the head first: without it the first line would look like one that the head was taken from
-		h, readable = head{file: newest}, true
+		h, readable = head{Point: c.last, file: newest}, true
 		if err := c.head.write(h.append(nil)); err != nil {
 			return err
 		}
@@ -63,15 +59,30 @@ func (c *chain) reload() error {
 	if err != nil {
 		return err
 	}
-	c.last, c.known = end.Point, c.known[:0]
+	c.known = c.known[:0]
 	if readable {
 		c.known = h.append(c.known)
 	}
-	if err := c.mend(end, h, readable); err != nil {
+	if err := c.goOn(end, h, readable); err != nil {
 		return err
 	}
-	c.stale = false
+	c.stale, c.look = false, false
 	return nil
+}
+
+// goOn extends the chain from its last good line on. When the directory has no line, and this process knew of
+// some, the chain goes on after those: who has a copy of them can show that the two belong together.
+func (c *chain) goOn(end ending, h head, readable bool) error {
+	had := c.last
+	if end.Seq > 0 {
+		c.last = end.Point
+	}
+	from := c.last
+	err := c.mend(end, h, readable, had)
+	if err != nil && c.last == from {
+		c.last = had // nobody has been told yet what is missing
+	}
+	return err
 }
 
 // open opens a file as the one that is written.
@@ -177,12 +188,16 @@ const (
 	headCut     = "lines that the head tells of are gone"
 	headDiffers = "the head is not of this chain"
 	headGone    = "the head cannot be read"
+	linesGone   = "lines that this process wrote or saw are gone"
 )
 
-// headProblem compares the head with the last good line. One that is behind is no problem: the process was
-// ended between line and head, or power was lost before the head was on disk.
-func headProblem(end ending, h head, readable bool) string {
+// headProblem compares the head, and the last line that this process knew, with the last good line. A head
+// that is behind is no problem: the process was ended between line and head, or power was lost before the
+// head was on disk.
+func headProblem(end ending, h head, readable bool, had Point) string {
 	switch {
+	case had.Seq > end.Seq, had.Seq == end.Seq && had.Hash != end.Hash:
+		return linesGone
 	case !readable:
 		return headGone
 	case h.Seq > end.Seq:
@@ -195,8 +210,8 @@ func headProblem(end ending, h head, readable bool) string {
 
 // mend writes a recover record when the end of the trail is not what it should be. Torn bytes stay where they
 // are, as the line before that record.
-func (c *chain) mend(end ending, h head, readable bool) error {
-	problem := headProblem(end, h, readable)
+func (c *chain) mend(end ending, h head, readable bool, had Point) error {
+	problem := headProblem(end, h, readable, had)
 	torn := c.size - end.offset
 	if torn == 0 && problem == "" {
 		return nil
@@ -218,6 +233,10 @@ func (c *chain) mend(end ending, h head, readable bool) error {
 	if readable {
 		e.number("head_seq", int64(h.Seq))
 		e.hash("head_hash", h.Hash)
+	}
+	if problem == linesGone {
+		e.number("had_seq", int64(had.Seq))
+		e.hash("had_hash", had.Hash)
 	}
 	return c.write(before, e.b)
 }

@@ -12,8 +12,7 @@ import (
 
 // rotateFor begins the next file when a line of so many bytes of members does not fit into this one.
 func (c *chain) rotateFor(members int) error {
-	line := int64(members + len(seqBegin) + 20 + len(prevBegin) + hexLen + 1 + sealLen + 1)
-	if c.size > 0 && c.size+line > c.cfg.MaxFileSize {
+	if c.size > 0 && c.size+lineSize(members) > c.cfg.MaxFileSize {
 		if err := c.beginFile(); err != nil {
 			return err
 		}

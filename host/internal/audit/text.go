@@ -16,6 +16,14 @@ func appendText(b []byte, s string, limit int) (out []byte, whole bool) {
 	b = append(b, '"')
 	start := len(b)
 	for i := 0; i < len(s); {
+		if n := plain(s[i:]); n > 0 {
+			fits := min(n, limit-(len(b)-start))
+			if b = append(b, s[i:i+fits]...); fits < n {
+				return append(b, '"'), false
+			}
+			i += n
+			continue
+		}
 		from, size := len(b), 1
 		if c := s[i]; c == '"' || c == '\\' {
 			b = append(b, '\\', c)
@@ -32,6 +40,14 @@ func appendText(b []byte, s string, limit int) (out []byte, whole bool) {
 		i += size
 	}
 	return append(b, '"'), true
+}
+
+// plain is how many bytes s begins with that stand for themselves in a JSON string.
+func plain[T string | []byte](s T) (n int) {
+	for n < len(s) && s[n] >= ' ' && s[n] < 0x7f && s[n] != '"' && s[n] != '\\' {
+		n++
+	}
+	return n
 }
 
 // appendRune appends a character of a JSON string that needs no backslash of its own.
@@ -57,6 +73,13 @@ func appendEscape(b []byte, r rune) []byte {
 func appendJSON(b, raw []byte, limit int) (out []byte, whole bool) {
 	start, quoted := len(b), false
 	for i := 0; i < len(raw); {
+		if n := plain(raw[i:]); quoted && n > 0 {
+			if b = append(b, raw[i:i+n]...); len(b)-start > limit {
+				return b[:start], false
+			}
+			i += n
+			continue
+		}
 		c, size := raw[i], 1
 		switch {
 		case quoted && c == '\\': // the next byte belongs to it, because the value is valid

@@ -55,6 +55,9 @@ type Result struct {
 	Torn  int       `json:"torn"` // torn lines that were closed off
 	Lost  uint64    `json:"lost"` // lines that gap records count
 
+	Removed uint64 `json:"removed"` // lines before the first, which went with the oldest files (Config.MaxFiles)
+	Summed  uint64 `json:"summed"`  // refusals and plans that have no line of their own, but are in a sum
+
 	Broken int `json:"broken"` // findings that are no notes
 	Notes  int `json:"notes"`
 }
@@ -78,6 +81,7 @@ type verifier struct {
 	first  Point // the first good line's number, and the hash before it
 	begins Point // where the chain begins by the last rotate record; Seq 0: none said so
 	began  bool  // one of them said that it begins where it does
+	anew   bool  // a host had to begin the chain anew: what was before it went in no rotation
 	met    bool  // the expected line was found
 
 	headMet bool // the line that the head tells of was found
@@ -220,6 +224,17 @@ func (v *verifier) finish(s snapshot) {
 	}
 }
 
+// removed tells what an unbroken trail does not hold any more.
+func (v *verifier) removed() {
+	if v.anew {
+		return // told already, and not as a note
+	}
+	v.result.Removed = v.first.Seq - 1
+	v.result.Notes++
+	v.add(Finding{Note: true, Problem: fmt.Sprintf("lines 1 to %d were removed by rotation (max_files); what "+
+		"is left begins with seq %d", v.result.Removed, v.first.Seq)})
+}
+
 // checkBegin says whether the chain begins where the last rotation let it begin. It may begin earlier, at a
 // place that held before, when the host was ended before it removed the oldest file.
 func (v *verifier) checkBegin() {
@@ -227,6 +242,7 @@ func (v *verifier) checkBegin() {
 		return
 	}
 	if v.began && v.first.Seq <= v.begins.Seq {
+		v.removed()
 		return
 	}
 	from := uint64(1)

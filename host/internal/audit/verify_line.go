@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"hash"
@@ -59,6 +60,7 @@ func (v *verifier) good(r record) {
 	var rec recovered
 	if event == recoverEvent {
 		rec = v.recovered(r)
+		v.anew = v.anew || v.prev.Seq == 0 && rec.Had > 0
 	}
 	unexplained := v.closeRegion(rec)
 	switch {
@@ -73,6 +75,8 @@ func (v *verifier) good(r record) {
 		v.rotated(r)
 	case gapEvent:
 		v.gap(r)
+	case Refuse, Plan:
+		v.sum(r, event)
 	case "":
 		v.find(v.file, v.line, r.Seq, "has no time or no event")
 	}
@@ -136,10 +140,18 @@ type recovered struct {
 	Sum     Hash   `json:"torn_sha256"`
 	Problem string `json:"problem"`
 	Head    uint64 `json:"head_seq"`
+	Had     uint64 `json:"had_seq"`
+	HadHash Hash   `json:"had_hash"`
 }
 
 func (v *verifier) recovered(r record) (rec recovered) {
 	if !v.decode(r, &rec) || rec.Problem == "" {
+		return rec
+	}
+	if rec.Had > 0 {
+		v.find(v.file, v.line, r.Seq, "recorded by a host that ran meanwhile: %s: it knew of lines through seq %d "+
+			"(hash %s), and found the trail without them; they were removed, or an older copy was put in their place",
+			rec.Problem, rec.Had, rec.HadHash)
 		return rec
 	}
 	v.find(v.file, v.line, r.Seq, "recorded when a host came to the trail: %s (the trail ended with seq %d, the "+
@@ -175,6 +187,19 @@ func (v *verifier) gap(r record) {
 	if v.decode(r, &rec) {
 		v.result.Lost += rec.Lost
 		v.note(v.line, r.Seq, "%d lines could not be written from %q to %q", rec.Lost, rec.From, rec.To)
+	}
+}
+
+// sum counts what a line sums up. Such a line has repeats right after the event, where no caller's text stands.
+func (v *verifier) sum(r record, event Event) {
+	if !bytes.Contains(r.members[:min(len(r.members), 80)], []byte(`"`+event+`","repeats":`)) {
+		return
+	}
+	var rec struct {
+		Repeats uint64 `json:"repeats"`
+	}
+	if v.decode(r, &rec) {
+		v.result.Summed += rec.Repeats
 	}
 }
 

@@ -19,13 +19,15 @@ func sample(t testing.TB) string {
 		for range 5 {
 			appendAll(t, trail, typical(Accept), typical(Exec), typical(Finish), typical(Refuse))
 		}
+		trail.floods.all.SetBurst(0)
+		appendAll(t, trail, typical(Refuse), typical(Plan), typical(Refuse))
 		closeTrail(t, trail)
 		if i == 1 {
-			tear(t, trail.Status().Path, `{"seq":41,"prev":"torn`)
+			tear(t, trail.Status().Path, `{"seq":45,"prev":"torn`)
 		}
 	}
-	if r := wantUnbroken(t, dir); r.Files < 4 || r.Torn != 1 {
-		t.Fatalf("the sample is %+v, want 4 files and a torn line", r)
+	if r := wantUnbroken(t, dir); r.Files < 4 || r.Torn != 1 || r.Summed != 12 {
+		t.Fatalf("the sample is %+v, want 4 files, a torn line and sums", r)
 	}
 	return dir
 }
@@ -183,7 +185,7 @@ func TestVerifyFindsEveryBitOfATornLine(t *testing.T) {
 	numbers, _ := fileNumbers(dir)
 	for _, n := range numbers {
 		raw := read(t, dir, n)
-		at := bytes.Index(raw, []byte(`{"seq":41,"prev":"torn`))
+		at := bytes.Index(raw, []byte(`{"seq":45,"prev":"torn`))
 		if at < 0 {
 			continue
 		}
@@ -278,8 +280,10 @@ func TestAFileThatIsTakenAwayFromUnderTheHostIsTold(t *testing.T) {
 	if err := os.Rename(filePath(dir, 1), filepath.Join(dir, "elsewhere")); err != nil {
 		t.Fatal(err)
 	}
+	trail.retry() // a second later
 	appendAll(t, trail, typical(Accept))
-	wantBroken(t, dir, headCut)
+	wantBroken(t, dir, linesGone)
+	wantBroken(t, dir, "begins with seq 2, and should begin with seq 1")
 }
 
 func TestATornLineAtTheEndIsNoChange(t *testing.T) {
