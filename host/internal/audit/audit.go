@@ -285,6 +285,9 @@ func (t *Trail) Close() error {
 		t.sumUp(true)
 		t.writing.Lock()
 		defer t.writing.Unlock()
+		for !t.queue.empty() { // those who came before the end
+			_, _ = t.writeBatch() // each line knows what became of it
+		}
 		t.closed = true
 		if !t.pending.empty() {
 			if err := t.settle(); err != nil {

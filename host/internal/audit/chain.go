@@ -22,6 +22,7 @@ type chain struct {
 	size   int64
 	last   Point  // the last good line
 	added  uint64 // lines since openChain
+	ends   []int  // where the lines of a write end, in its buffer
 	known  []byte // content of the head file
 
 	stale    bool // something went wrong: look at everything anew
@@ -79,11 +80,8 @@ func (c *chain) add(lines [][]byte) (written int, err error) {
 			if err := c.rotateFor(len(rest[0])); err != nil {
 				return err
 			}
-			n := c.fitting(rest)
-			err := c.write(nil, rest[:n]...)
-			if err == nil || errors.Is(err, errNotSynced) {
-				written += n
-			}
+			n, err := c.write(nil, rest[:c.fitting(rest)]...)
+			written += n
 			if err != nil {
 				return err
 			}
@@ -134,15 +132,19 @@ var errNotSynced = errors.New("the line was written, but not forced to disk")
 // write adds lines to the file, all at once, and after them brings the head up to date. Before the lines it
 // writes what closes off a torn one. What fails half-way is taken back, so that no line is torn while there
 // is anybody to mend it.
-func (c *chain) write(before []byte, lines ...[]byte) error {
+//
+// written says how many of them are in the file for good, in spite of an error perhaps: those must not be
+// written again.
+func (c *chain) write(before []byte, lines ...[]byte) (written int, err error) {
 	buf, next := append(c.buf[:0], before...), c.last
+	c.ends = c.ends[:0]
 	for _, members := range lines {
 		buf, next = appendLine(buf, next, members)
+		c.ends = append(c.ends, len(buf))
 	}
 	c.buf = buf
 	if n, err := c.cfg.disk.write(c.file, buf); err != nil || n != len(buf) {
-		c.takeBack(n)
-		return fmt.Errorf("audit: %w", short(n, len(buf), err))
+		return c.takeBack(n), fmt.Errorf("audit: %w", short(n, len(buf), err))
 	}
 	var notSynced error
 	if c.dirty = true; c.cfg.Sync == SyncAlways || c.unsynced {
@@ -151,14 +153,13 @@ func (c *chain) write(before []byte, lines ...[]byte) error {
 	known := head{Point: next, file: c.number}.append(c.known[:0])
 	c.known = known
 	if err := c.head.write(known); err != nil {
-		c.takeBack(len(buf))
 		c.stale = true
-		return err
+		return c.takeBack(len(buf)), err
 	}
 	c.size += int64(len(buf))
 	c.last = next
 	c.added += uint64(len(lines))
-	return notSynced
+	return len(lines), notSynced
 }
 
 // force syncs the file.
@@ -171,13 +172,16 @@ func (c *chain) force() error {
 	return nil
 }
 
-// takeBack cuts off what was written of lines. If that fails too, the last stays torn until reload closes it
-// off.
-func (c *chain) takeBack(written int) {
-	if written == 0 {
-		return
+// takeBack cuts off what was written, and returns how many whole lines are left when that fails too. Those count
+// as written: nobody can take them out any more. The torn one after them stays until reload closes it off.
+func (c *chain) takeBack(written int) (left int) {
+	if written == 0 || c.cfg.disk.truncate(c.file, c.size) == nil {
+		return 0
 	}
-	if err := c.cfg.disk.truncate(c.file, c.size); err != nil {
-		c.stale = true
+	c.stale = true
+	for left < len(c.ends) && c.ends[left] <= written {
+		left++
 	}
+	c.added += uint64(left)
+	return left
 }

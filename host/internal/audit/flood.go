@@ -12,12 +12,18 @@ import (
 
 // Refusals and plans cost their caller nothing, and each line of one brings the oldest file nearer to its
 // removal. So many of them are written line by line; those beyond are summed up, once a second.
+//
+// Strangers, who have no credential, have a small budget of their own: what they do must not cost the trail what
+// known clients do.
 const (
-	floodBurst = 100 // of one kind, see floodKey
-	floodRate  = 10  // each second, of one kind
-	allBurst   = 1000
-	allRate    = 100 // each second, of all kinds
-	maxFloods  = 1024
+	floodBurst    = 100 // of one kind, see floodKey
+	floodRate     = 10  // each second, of one kind
+	allBurst      = 1000
+	allRate       = 100 // each second, of all kinds
+	strangerBurst = 100
+	strangerRate  = 5 // each second, of all kinds
+	maxFloods     = 1024
+	maxStrangers  = 64 // kinds
 )
 
 // floodKey is what lines that are summed up have in common.
@@ -26,12 +32,15 @@ type floodKey struct {
 	door                       origin.Door
 	client, remote, tool, gate string
 	kind                       tool.Kind
+	verdict                    tool.Verdict
 }
+
+func (k floodKey) stranger() bool { return k.client == "" }
 
 func floodKeyOf(e *Entry) floodKey {
 	k := floodKey{
 		event: e.Event, door: e.Origin.Door, client: e.Origin.Client, remote: e.Origin.Remote,
-		gate: e.Gate, kind: e.ErrorType,
+		gate: e.Gate, kind: e.ErrorType, verdict: e.Verdict,
 	}
 	if e.Plugin != "" { // otherwise there is no such tool: the caller may invent a name for each call
 		k.tool = e.Tool
@@ -48,14 +57,19 @@ type flood struct {
 
 // floods counts the lines that are not written one by one.
 type floods struct {
-	mu     sync.Mutex // guards all below
-	all    *rate.Limiter
-	keys   map[floodKey]*flood // key -> its flood; bounded by maxFloods, and one for each kind of refusal
-	closed bool
+	mu        sync.Mutex // guards all below
+	all       *rate.Limiter
+	strangers *rate.Limiter
+	keys      map[floodKey]*flood // key -> its flood; bounded, see of
+	unknown   int                 // keys of strangers
+	closed    bool
 }
 
 func newFloods() *floods {
-	return &floods{all: rate.NewLimiter(allRate, allBurst), keys: make(map[floodKey]*flood)}
+	return &floods{
+		all: rate.NewLimiter(allRate, allBurst), strangers: rate.NewLimiter(strangerRate, strangerBurst),
+		keys: make(map[floodKey]*flood),
+	}
 }
 
 // takes counts a line when there are too many like it. Otherwise the line is to be written.
@@ -68,8 +82,12 @@ func (f *floods) takes(e *Entry, now time.Time) bool {
 	if f.closed {
 		return false
 	}
-	one := f.of(floodKeyOf(e))
-	if one.bucket.AllowN(now, 1) && f.all.AllowN(now, 1) {
+	k, all := floodKeyOf(e), f.all
+	if k.stranger() {
+		all = f.strangers
+	}
+	one := f.of(k)
+	if one.bucket.AllowN(now, 1) && all.AllowN(now, 1) {
 		return false
 	}
 	if one.repeats == 0 {
@@ -80,19 +98,49 @@ func (f *floods) takes(e *Entry, now time.Time) bool {
 	return true
 }
 
-// of returns the flood of a key, or, when there are too many, one that is shared by all callers.
+// of returns the flood of a key, or, when there are too many, one that is shared: first by all addresses of a
+// client, then by all clients. Strangers share with strangers.
 func (f *floods) of(k floodKey) *flood {
-	if one := f.keys[k]; one != nil {
-		return one
+	shared := k
+	shared.remote = ""
+	all := shared
+	all.client, all.tool = "", ""
+	if !k.stranger() {
+		all.client = "*" // no client's name
 	}
-	if len(f.keys) >= maxFloods {
-		k.client, k.remote, k.tool = "", "", ""
-		if one := f.keys[k]; one != nil {
-			return one
+	for _, one := range []floodKey{k, shared} {
+		if flood := f.keys[one]; flood != nil {
+			return flood
+		}
+		if f.room(one) {
+			return f.add(one)
 		}
 	}
+	if flood := f.keys[all]; flood != nil {
+		return flood
+	}
+	return f.add(all)
+}
+
+// room reports whether there may be another key. The last eighth of the room is kept for keys without an
+// address, of which there are few.
+func (f *floods) room(k floodKey) bool {
+	most, are := maxFloods, len(f.keys)-f.unknown
+	if k.stranger() {
+		most, are = maxStrangers, f.unknown
+	}
+	if k.remote != "" {
+		most -= most / 8
+	}
+	return are < most
+}
+
+func (f *floods) add(k floodKey) *flood {
 	one := &flood{bucket: rate.NewLimiter(floodRate, floodBurst)}
 	f.keys[k] = one
+	if k.stranger() {
+		f.unknown++
+	}
 	return one
 }
 
@@ -109,6 +157,9 @@ func (f *floods) sums(now time.Time, closed bool) (lines []*job) {
 			one.repeats = 0
 		case one.bucket.TokensAt(now) >= floodBurst:
 			delete(f.keys, k)
+			if k.stranger() {
+				f.unknown--
+			}
 		}
 	}
 	return lines
@@ -126,6 +177,7 @@ func (one *flood) line(k floodKey, now time.Time) *job {
 	j.text("door", string(k.door), maxName)
 	j.text("tool", k.tool, maxName)
 	j.text("gate", k.gate, maxName)
+	j.text("verdict", string(k.verdict), maxName)
 	j.text("error_type", string(k.kind), maxName)
 	return j
 }

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // refusals counts what the trail tells of refusals and plans: lines, and what others sum up.
@@ -167,5 +170,53 @@ func TestNoCallerForgesASum(t *testing.T) {
 	closeTrail(t, trail)
 	if r := wantUnbroken(t, dir); r.Summed != 0 || !strings.Contains(string(read(t, dir, 1)), "repeats") {
 		t.Errorf("Verify = %+v, want nothing summed up", r)
+	}
+}
+
+// TestStrangersCostTheTrailOfKnownClientsNothing has many addresses without a credential knock, and then one
+// refusal of a client.
+func TestStrangersCostTheTrailOfKnownClientsNothing(t *testing.T) {
+	dir := t.TempDir()
+	trail := open(t, Config{Dir: dir})
+	for i := range 5000 {
+		e := typical(Refuse)
+		e.Gate, e.ErrorType, e.Plugin = "door", tool.KindUnauthenticated, ""
+		e.Origin = origin.Origin{Door: origin.REST, Remote: fmt.Sprintf("10.0.%d.%d", i/250, i%250)}
+		appendAll(t, trail, e)
+	}
+	e := typical(Refuse)
+	e.ExecutionID = "the one of a client"
+	appendAll(t, trail, e)
+	closeTrail(t, trail)
+	wantUnbroken(t, dir)
+	found := false
+	for _, l := range lines(t, dir) {
+		found = found || l["execution_id"] == e.ExecutionID
+	}
+	if !found {
+		t.Error("the refusal of the client has no line of its own")
+	}
+	single, sums, repeats := refusals(t, dir)
+	if single+sums > 1000 || single+repeats != 5001 {
+		t.Errorf("%d lines and %d sums of %d; want few, for 5001", single, sums, repeats)
+	}
+}
+
+// TestWhoHasTooManyAddressesSharesOneSum holds that a sum names client and tool for as long as it can.
+func TestWhoHasTooManyAddressesSharesOneSum(t *testing.T) {
+	f := newFloods()
+	now := time.Now()
+	for i := range 5000 {
+		e := typical(Refuse)
+		e.Origin.Client, e.Origin.Remote = "ci", fmt.Sprintf("10.0.%d.%d", i/250, i%250)
+		f.takes(&e, now)
+	}
+	if n := len(f.keys); n > maxFloods+8 {
+		t.Errorf("%d keys, want at most %d", n, maxFloods)
+	}
+	for k := range f.keys {
+		if k.client != "ci" || k.tool == "" {
+			t.Errorf("a key without client or tool: %+v", k)
+		}
 	}
 }

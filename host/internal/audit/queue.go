@@ -57,6 +57,12 @@ func (q *queue) add(more ...*job) {
 	q.jobs = append(q.jobs, more...)
 }
 
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.jobs) == 0
+}
+
 // take takes the next batch out.
 func (q *queue) take() {
 	q.mu.Lock()

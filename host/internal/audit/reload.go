@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -208,6 +209,21 @@ func headProblem(end ending, h head, readable bool, had Point) string {
 	return ""
 }
 
+// torn begins the hash of torn bytes, and says whether they are a line that lacks its end alone.
+func (c *chain) torn(offset, length int64) (whole bool, sum hash.Hash, err error) {
+	sum = sha256.New()
+	var line bytes.Buffer
+	from := io.TeeReader(io.NewSectionReader(c.file, offset, length), sum)
+	if _, err := io.Copy(&line, io.LimitReader(from, maxLine)); err != nil {
+		return false, nil, err
+	}
+	if _, err := io.Copy(io.Discard, from); err != nil {
+		return false, nil, err
+	}
+	_, err = parseLine(line.Bytes())
+	return err == nil && length < maxLine, sum, nil
+}
+
 // mend writes a recover record when the end of the trail is not what it should be. Torn bytes stay where they
 // are, as the line before that record.
 func (c *chain) mend(end ending, h head, readable bool, had Point) error {
@@ -220,11 +236,16 @@ func (c *chain) mend(end ending, h head, readable bool, had Point) error {
 	e.begin(recoverEvent, time.Now())
 	var before []byte
 	if torn > 0 {
-		sum := sha256.New()
-		if _, err := io.Copy(sum, io.NewSectionReader(c.file, end.offset, torn)); err != nil {
+		whole, sum, err := c.torn(end.offset, torn)
+		if err != nil {
 			return fmt.Errorf("audit: read %s: %w", c.path, err)
 		}
 		before = []byte("\n")
+		if whole { // but for its end, which would make a line of it that nobody acknowledged
+			before = []byte(" \n")
+			sum.Write([]byte(" ")) // never fails
+			torn++
+		}
 		e.number("torn_offset", end.offset)
 		e.number("torn_length", torn)
 		e.hash("torn_sha256", Hash(sum.Sum(nil)))
@@ -238,5 +259,6 @@ func (c *chain) mend(end ending, h head, readable bool, had Point) error {
 		e.number("had_seq", int64(had.Seq))
 		e.hash("had_hash", had.Hash)
 	}
-	return c.write(before, e.b)
+	_, err := c.write(before, e.b)
+	return err
 }

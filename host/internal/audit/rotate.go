@@ -83,7 +83,7 @@ func (c *chain) writeRotate() error {
 		e.number("begins_seq", int64(begins.Seq))
 		e.hash("begins_prev", begins.Hash)
 	}
-	if err := c.write(nil, e.b); err != nil {
+	if _, err := c.write(nil, e.b); err != nil {
 		return err
 	}
 	for _, n := range numbers[:gone] {

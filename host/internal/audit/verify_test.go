@@ -339,3 +339,21 @@ func TestAHostThatEndsWithinARotationLeavesAnUnbrokenTrail(t *testing.T) {
 		}
 	}
 }
+
+// A line that lacks its end alone was not acknowledged. It must not become one by being closed off.
+func TestALineWithoutItsEndIsTorn(t *testing.T) {
+	dir := sample(t)
+	numbers, err := fileNumbers(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := numbers[len(numbers)-1]
+	raw := read(t, dir, last)
+	write(t, filePath(dir, last), raw[:len(raw)-1])
+	trail := open(t, Config{Dir: dir})
+	appendAll(t, trail, typical(Accept))
+	closeTrail(t, trail)
+	if result, findings := verify(t, dir, Options{}); result.Notes == 0 {
+		t.Errorf("Verify = %+v %v, want it to tell of a torn line", result, findings)
+	}
+}
