@@ -79,7 +79,7 @@ func (h *host) refusedAtDoor(r httpdoor.Refusal) {
 	h.metrics.HTTPRefused(r.Err.Kind)
 	h.write(audit.Entry{
 		Event: audit.Refuse, CorrelationID: r.CorrelationID, Origin: r.Origin, Tool: r.Tool, Gate: "door",
-		Verdict: tool.Reject, Rule: r.Err.Message, ErrorType: r.Err.Kind, Error: r.Err.Message,
+		Verdict: tool.Reject, Rule: r.Err.Message, ErrorType: r.Err.Kind,
 		Facts: map[string]string{"request": r.Method + " " + r.Route, "status": strconv.Itoa(r.Status)},
 	})
 	if r.Origin.Client != "" { // strangers cannot fill the stream

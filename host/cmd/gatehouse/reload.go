@@ -161,7 +161,7 @@ func (h *host) rereadSwitches() {
 	if !changed {
 		return
 	}
-	if err := h.fleet.Resettle(); err != nil {
+	if err := h.fleet.Resettle(); err != nil { // a tool whose settings cannot be made anew: a mistake of ours
 		h.log.Error("the switches did not reach every tool", "error", err)
 	}
 	h.log.Info("tools were switched by another process", "switches", h.switches.All())
@@ -200,7 +200,7 @@ func exposed(cfg config.Config) (key, address string) {
 	switch {
 	case cfg.Server.Transport == "http" && !isLoopback(cfg.Server.Host):
 		return "server.host", cfg.Server.Host
-	case cfg.Metrics.PrometheusPort != 0 && !isLoopback(cfg.Metrics.PrometheusHost):
+	case cfg.Metrics.Enabled && cfg.Metrics.PrometheusPort != 0 && !isLoopback(cfg.Metrics.PrometheusHost):
 		return "metrics.prometheus_host", cfg.Metrics.PrometheusHost
 	}
 	return "", ""

@@ -16,18 +16,19 @@ type step struct {
 // gates is the order of the way, outermost first, each with the reason for its place.
 func (r *Router) gates() []step {
 	return []step{
-		{"observe", r.observe, true},     // sees every call whole, refused and panicking ones too
-		{"lookup", r.lookup, true},       // before anything is kept by a tool's name: invented ones cost no memory
-		{"authorize", r.authorize, true}, // before the bucket: who may not call must not be able to empty it
-		{"rate", r.rate, true},           // before the work that a caller can cause: validation, name resolution
-		{"check", r.check, true},         // before the arguments are read for anything
-		{"scope", r.scope, true},         // needs valid arguments; resolves names, which costs time
-		{"deadline", r.deadline, true},   // after the look-ups, so that a slow resolver costs the tool no time
-		{"breaker", r.failFast, false},   // before the queue: nobody waits for a tool that will refuse
-		{"capacity", r.capacity, false},  // a slot is held for the run alone
-		{"lookup", r.again, false},       // who waited may have been overtaken by an operator
-		{"breaker", r.breaker, false},    // an outcome is the plugin's and nobody else's
-		{"trail", r.trail, false},        // innermost: what is written down as run is run
+		{"observe", r.observe, true},      // sees every call whole, refused and panicking ones too
+		{"lookup", r.lookup, true},        // before anything is kept by a tool's name: invented ones cost no memory
+		{"authorize", r.authorize, true},  // before the bucket: who may not call must not be able to empty it
+		{"rate", r.rate, true},            // before the work that a caller can cause: validation, name resolution
+		{"check", r.check, true},          // before the arguments are read for anything
+		{"scope", r.scope, true},          // needs valid arguments; resolves names, which costs time
+		{"deadline", r.deadline, true},    // after the look-ups, so that a slow resolver costs the tool no time
+		{"breaker", r.failFast, false},    // before the queue: nobody waits for a tool that will refuse
+		{"capacity", r.capacity, false},   // a slot is held for the run alone
+		{"lookup", r.again, false},        // who waited may have been overtaken by an operator,
+		{"authorize", r.authorize, false}, // who may also have taken a token away
+		{"breaker", r.breaker, false},     // an outcome is the plugin's and nobody else's
+		{"trail", r.trail, false},         // innermost: what is written down as run is run
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -121,6 +122,10 @@ func TestAnOperatorMeansThoseWhoWaitAsWell(t *testing.T) {
 			b.settings.Enabled = false
 			b.publish(t)
 		}, tool.KindDisabled},
+		{"a tool is taken out", func(_ *testing.T, b *bed) {
+			empty, _ := catalog.New()
+			b.current.Store(empty)
+		}, tool.KindToolNotFound},
 		{"a client loses its right", func(_ *testing.T, b *bed) { b.forbid = "alice" }, tool.KindForbidden},
 		{"a breaker is opened", func(t *testing.T, b *bed) { _ = b.SetBreaker("ScanTool", true) }, tool.KindBreakerOpen},
 		{"a breaker is closed, which makes it anew, and opened", func(t *testing.T, b *bed) {

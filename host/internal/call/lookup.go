@@ -37,15 +37,17 @@ func switchedOff(e *catalog.Entry) error {
 		With("plugin", e.Plugin)
 }
 
-// again asks a second time, when the call has its slot, whether the tool is switched on and the client may
-// call it: an operator who switches a tool off, or takes a token away, means those who wait as well.
+// again asks a second time, when the call has its slot, whether the tool is there and switched on: an operator who
+// switches a tool off means those who wait as well.
 func (r *Router) again(inner next) next {
 	return func(ctx context.Context, c *passage) error {
-		if e, ok := r.cfg.Catalog().Lookup(c.req.Tool); ok && !e.Settings.Enabled {
+		c.catalog = r.cfg.Catalog()
+		e, ok := c.catalog.Lookup(c.req.Tool)
+		switch {
+		case !ok:
+			return r.notFound(ctx, c)
+		case !e.Settings.Enabled:
 			return switchedOff(e)
-		}
-		if err := r.cfg.Authorize(ctx, c.req.Client, c.req.Tool); err != nil {
-			return err
 		}
 		return inner(ctx, c)
 	}

@@ -101,7 +101,7 @@ func (w *watch) run(ctx context.Context) error {
 // look compares the file with what it was.
 func (w *watch) look() {
 	w.follow()
-	if now, ok := fingerprint(w.file); ok && (w.every || now != w.last) {
+	if now, ok := fingerprint(w.file); w.every || ok && now != w.last {
 		w.last = now
 		w.changed()
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -69,6 +70,7 @@ type problem struct {
 // refuse answers a request that never became a call, and logs it under an id that the answer carries too.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, e *tool.Error) {
 	id := uuid.Must(uuid.NewV7()).String()
+	e.Message = clip(e.Message)
 	attrs := []any{
 		"correlation_id", id, "status", status, "error_type", string(e.Kind), "error", e.Message,
 		"client", origin.From(r.Context()).Client, "remote", r.RemoteAddr,
@@ -81,6 +83,17 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, e *too
 		d.cfg.Refused(refusalOf(r, id, status, e))
 	}
 	writeProblem(w, status, e, tool.Result{CorrelationID: id})
+}
+
+// maxMessage is the most bytes of a refusal's message. Some repeat what the request said.
+const maxMessage = 512
+
+// clip shortens a message, at the border of a character.
+func clip(s string) string {
+	if len(s) <= maxMessage {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxMessage], "") + "..."
 }
 
 // Refusal is a request that never became a call.
