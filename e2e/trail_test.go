@@ -231,9 +231,7 @@ func TestTheTrailSaysWhoRanWhatExactly(t *testing.T) {
 	if len(lines[2].OutputSHA256) != 64 || lines[2].Verdict != string(tool.Accept) {
 		t.Errorf("finish = %+v, want the digest of the output and the verdict", lines[2])
 	}
-	if !strings.Contains(h.log.String(), "4bf92f3577b34da6a3ce929d0e0e4736") {
-		t.Error("the log does not have the caller's trace")
-	}
+	h.log.waitFor(t, "4bf92f3577b34da6a3ce929d0e0e4736", 1) // the caller's trace
 }
 
 // TestTheTrailSurvivesSIGKILL kills a host in the middle of its calls: what was accepted stands in the trail,
