@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,7 +33,7 @@ func TestTenThousandClientsCostBoundedMemory(t *testing.T) {
 			"tools: {NoopTool: {rate_requests: 1, rate_per: 86400}}\n", buckets))
 	}
 	configure(many)
-	h := serveOpen(t, "MCP_CONFIG_FILE="+file)
+	h := serve(t, "lab", "MCP_CONFIG_FILE="+file, "GATEHOUSE_TOKEN=any") // everybody may come in
 	h.visit(t, netip.MustParseAddr("127.200.0.1"), many)
 	before := h.gauges(t)
 	h.visit(t, netip.MustParseAddr("127.100.0.1"), visitors)
@@ -44,31 +43,6 @@ func TestTenThousandClientsCostBoundedMemory(t *testing.T) {
 	before = h.gauges(t)
 	h.visit(t, netip.MustParseAddr("127.101.0.1"), many)
 	h.held(t, before, few, many)
-}
-
-// serveOpen starts a host that lets everybody in, for which there is no token to be shown.
-func serveOpen(t *testing.T, settings ...string) *host {
-	t.Helper()
-	h := &host{t: t, log: &logBuffer{}, ended: make(chan error, 1)}
-	h.cmd = exec.Command(filepath.Join(bin, "gatehouse"), "serve", "--transport", "http", "--port", "0",
-		"--plugins-dir", filepath.Join(bin, "lab"))
-	h.cmd.Env = environment(t, settings...)
-	stderr, err := h.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.stop)
-	serving := make(chan string, 1)
-	go h.follow(stderr, serving)
-	select {
-	case h.url = <-serving:
-	case <-time.After(patience):
-		t.Fatalf("the host does not serve:\n%s", h.log)
-	}
-	return h
 }
 
 // visit has clients come, one from each address from first on. Each makes one good call and one too many.
