@@ -11,13 +11,16 @@ GO       := go
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-go alone cross check-generated bench soak lint fmt generate clean
+.PHONY: help setup setup-test build run test test-go alone cross check-generated bench soak lint fmt generate clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: nmap, ping, a C compiler for the race detector; fetch promtool and the modules
+setup: ## Install what is missing: nmap, ping, a C compiler for the race detector; fetch the modules
 	@scripts/setup.sh
+
+setup-test: ## The same, and fetch promtool
+	@scripts/setup.sh test
 
 build: ## Build bin/gatehouse and bin/plugins/*
 	@mkdir -p bin/plugins && chmod 755 bin bin/plugins
@@ -31,7 +34,7 @@ build: ## Build bin/gatehouse and bin/plugins/*
 run: setup build ## Set up, build, and serve over HTTP on 127.0.0.1:8080
 	bin/gatehouse serve --transport http
 
-test: setup build lint alone cross check-generated test-go ## Set up, then check and test everything
+test: setup-test build lint alone cross check-generated test-go ## Set up, then check and test everything
 
 test-go: ## Run all tests of all modules with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m work

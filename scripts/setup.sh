@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing on a Debian-like machine, and nothing else: nmap, ping, and a C compiler, which Go's race
-# detector links with. Then fetches promtool, which the tests check metrics and alerts with, and the Go modules.
+# detector links with. Then fetches the Go modules and, when called as "setup.sh test", promtool, which the tests check
+# metrics and alerts with.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -29,7 +30,7 @@ if [ -n "$packages" ]; then
 fi
 
 # promtool comes out of Debian's package without installing it: the package would start a Prometheus on this machine.
-if ! command -v promtool >/dev/null 2>&1 && [ ! -x .cache/tools/promtool ]; then
+if [ "${1:-}" = test ] && ! command -v promtool >/dev/null 2>&1 && [ ! -x .cache/tools/promtool ]; then
     if ! command -v apt-get >/dev/null 2>&1; then
         echo "setup: promtool is missing; please install Prometheus, or put promtool into .cache/tools" >&2
         exit 1
