@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/gatehouse-mcp/gatehouse/e2e/serving"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -125,14 +125,11 @@ func serve(t *testing.T, plugins string, settings ...string) *host {
 	return h
 }
 
-// servingRE finds the address in the log, in either format.
-var servingRE = regexp.MustCompile(`(?:"@message":"serving"|: serving: ).*?(http://[0-9.:]+)`)
-
 // follow reads the log to its end, and then the exit status.
-func (h *host) follow(stderr io.Reader, serving chan<- string) {
+func (h *host) follow(stderr io.Reader, at chan<- string) {
 	for sc := bufio.NewScanner(io.TeeReader(stderr, h.log)); sc.Scan(); {
-		if found := servingRE.FindSubmatch(sc.Bytes()); found != nil {
-			serving <- string(found[1])
+		if url := serving.Address(sc.Bytes()); url != "" {
+			at <- url
 		}
 	}
 	h.ended <- h.cmd.Wait()

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/e2e/serving"
 )
 
 // Whoever reads the log may go away; the service goes on.
@@ -28,20 +29,15 @@ func TestALostLogDoesNotEndTheHost(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var line struct {
-		Message string `json:"@message"`
-		Address string
-	}
-	for sc := bufio.NewScanner(r); line.Message != "serving" && sc.Scan(); {
-		if err := json.Unmarshal(sc.Bytes(), &line); err != nil {
-			t.Fatalf("%s: %v", sc.Bytes(), err)
-		}
+	url := ""
+	for sc := bufio.NewScanner(r); url == "" && sc.Scan(); {
+		url = serving.Address(sc.Bytes())
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // each refusal is a line of the log
-		resp, err := http.Get(line.Address + "/tools")
+		resp, err := http.Get(url + "/tools")
 		if err != nil || resp.StatusCode != http.StatusUnauthorized {
 			t.Fatalf("GET /tools = %v, %v; want 401", resp, err)
 		}

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/e2e/serving"
 )
 
 // patience is how long anything may take to start or to end.
@@ -150,22 +150,13 @@ func (h *httpHost) isReady(ctx context.Context) bool {
 	return err == nil && status == http.StatusOK
 }
 
-// servingAddress looks for the line of the log that says where the host serves; empty: not yet there.
+// servingAddress looks into the log for where the host serves; empty: not yet there.
 func servingAddress(log string) string {
 	raw, err := os.ReadFile(log)
 	if err != nil {
 		return ""
 	}
-	for line := range bytes.Lines(raw) {
-		var entry struct {
-			Message string `json:"@message"`
-			Address string
-		}
-		if json.Unmarshal(line, &entry) == nil && entry.Message == "serving" {
-			return entry.Address
-		}
-	}
-	return ""
+	return serving.Address(raw)
 }
 
 // startBaseline starts this program again, as a server.

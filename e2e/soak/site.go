@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/e2e/serving"
 )
 
 // patience is how long anything may take to start, to end or to come to rest.
@@ -145,22 +145,13 @@ func (s *site) ready(ctx context.Context) bool {
 	return err == nil && status == http.StatusOK
 }
 
-// servingAddress looks for the line of the log that says where the host serves; empty: not yet there.
+// servingAddress looks into the log for where the host serves; empty: not yet there.
 func servingAddress(log string) string {
 	raw, err := os.ReadFile(log)
 	if err != nil {
 		return ""
 	}
-	for line := range bytes.Lines(raw) {
-		var entry struct {
-			Message string `json:"@message"`
-			Address string
-		}
-		if json.Unmarshal(line, &entry) == nil && entry.Message == "serving" {
-			return entry.Address
-		}
-	}
-	return ""
+	return serving.Address(raw)
 }
 
 // stop ends the host as an operator does, and waits for its end.

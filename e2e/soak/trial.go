@@ -74,6 +74,7 @@ func (t *trial) part(ctx context.Context, number uint64, length time.Duration) (
 // rest waits until nothing is in flight and every plugin is back, and reads the metrics.
 func (t *trial) rest(ctx context.Context) (at scrape, err error) {
 	calm, last := 0, 0.0
+	reloads, since := -1.0, time.Now() // a changed file is noticed a little later
 	err = eventually(ctx, func() (bool, error) {
 		if at, err = t.scrape(ctx); err != nil {
 			return false, err
@@ -83,8 +84,12 @@ func (t *trial) rest(ctx context.Context) (at scrape, err error) {
 			calm = 0
 		}
 		last = at.sum("go_goroutines")
+		if n := at.sum("mcp_config_reloads_total"); n != reloads {
+			reloads, since = n, time.Now()
+		}
 		ready := at.sum("mcp_plugin_state", "state", "ready") == at.sum("mcp_plugin_state")
-		return ready && at.atRest() && calm > calmEnough && last <= t.goroutines()+someGoroutines, nil
+		quiet := time.Since(since) > noticed
+		return ready && quiet && at.atRest() && calm > calmEnough && last <= t.goroutines()+someGoroutines, nil
 	})
 	if err != nil {
 		_, health, _ := t.do(ctx, http.MethodGet, "/health", "") // as far as it can be had
@@ -92,6 +97,10 @@ func (t *trial) rest(ctx context.Context) (at scrape, err error) {
 	}
 	return at, nil
 }
+
+// noticed is how long after a change of its file a host has read it at the latest: it waits for writers to be
+// done, two seconds at most.
+const noticed = 4 * time.Second
 
 // calmEnough is how many times in a row there must not be fewer goroutines than before.
 const calmEnough = 10
