@@ -20,8 +20,8 @@ import (
 )
 
 // Nothing outlives its owner: whatever ends a call, its processes are gone within this time, even one that
-// left its session.
-const survivorsGone = 3 * time.Second
+// left its session and is deaf to SIGTERM.
+const survivorsGone = 2 * time.Second
 
 // marks makes each TreeTool's sleep recognisable by the number of its seconds.
 var marks atomic.Int64
@@ -130,6 +130,32 @@ func TestAPluginThatDiesLeavesNothingAndComesBack(t *testing.T) {
 	h.log.waitFor(t, `"plugin is ready"`, 2)
 	if _, kind := h.rest(t, "NoopTool", `{}`); kind != "" {
 		t.Errorf("NoopTool after the restart = %q, want success", kind)
+	}
+}
+
+func TestASupervisorThatIsKilledLeavesNothingAndTheNextRunIsServed(t *testing.T) {
+	h := serve(t, "lab")
+	pid, outcome := h.start(t.Context(), "")
+	killed := 0
+	for _, plugin := range children(t, h.cmd.Process.Pid) {
+		for _, p := range children(t, plugin) {
+			if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p)); string(name) == "gatehouse-super\n" {
+				killed++
+				if err := syscall.Kill(p, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if killed == 0 {
+		t.Fatal("no plugin has a supervisor")
+	}
+	gone(t, pid)
+	if rep, kind := parseReport(t, <-outcome); kind != tool.KindExecution {
+		t.Errorf("TreeTool = %q (%+v), want an execution_error", kind, rep)
+	}
+	if rep, kind := h.rest(t, "TrueTool", `{}`); kind != "" || rep.ReturnCode != 0 {
+		t.Errorf("TrueTool after it = %q (%+v), want success", kind, rep)
 	}
 }
 

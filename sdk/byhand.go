@@ -54,6 +54,7 @@ type description struct {
 	Name    string            `json:"name"`
 	Version string            `json:"version"`
 	Tools   []toolDescription `json:"tools"`
+	Layers  []Layer           `json:"layers,omitempty"`
 }
 
 type toolDescription struct {
@@ -66,19 +67,20 @@ type toolDescription struct {
 	AllowedFlags      []string          `json:"allowed_flags,omitempty"`
 	GatedFlags        []string          `json:"gated_flags,omitempty"`
 	Templates         map[string]string `json:"templates,omitempty"`
+	Details           json.RawMessage   `json:"details,omitempty"`
 	DefaultTimeoutSec float64           `json:"default_timeout_sec,omitempty"`
 	MaxTimeoutSec     float64           `json:"max_timeout_sec,omitempty"`
 	Intrusive         bool              `json:"intrusive"`
 }
 
 func describePlugin(m tool.Manifest) description {
-	d := description{Name: m.Name, Version: m.Version}
+	d := description{Name: m.Name, Version: m.Version, Layers: m.Layers}
 	for _, t := range m.Tools {
 		d.Tools = append(d.Tools, toolDescription{
 			Name: t.Name, Title: t.Title, Description: t.Description,
 			InputSchema: t.InputSchema, OutputSchema: t.OutputSchema,
 			Command: t.Facts.Command, AllowedFlags: t.Facts.AllowedFlags, GatedFlags: t.Facts.GatedFlags,
-			Templates: t.Facts.Templates, Intrusive: t.Intrusive,
+			Templates: t.Facts.Templates, Details: t.Facts.Details, Intrusive: t.Intrusive,
 			DefaultTimeoutSec: t.DefaultTimeout.Seconds(), MaxTimeoutSec: t.MaxTimeout.Seconds(),
 		})
 	}

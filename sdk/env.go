@@ -23,17 +23,36 @@ type Env struct {
 	// Policy is what was in force when the call started; a reload does not change it under way.
 	Policy Policy
 
+	user func() (*sandbox.User, error) // nil: nobody in particular
 	pool *pool
 }
 
-// Run runs a program in the plugin's sandbox: under limits, and dead with all its children when Run
-// returns.
+// Run runs a program in the plugin's sandbox: under limits, as the user that the policy says, and dead with
+// all its children when Run returns. It is not run where a layer of the sandbox is missing that the policy
+// requires.
 func (e Env) Run(ctx context.Context, c sandbox.Command) (sandbox.Outcome, error) {
 	p, err := e.pool.open()
 	if err != nil {
 		return sandbox.Outcome{}, err
 	}
+	if c, err = e.Confine(c); err != nil {
+		return sandbox.Outcome{}, err
+	}
 	return p.Run(ctx, c)
+}
+
+// Confine is c as Run runs it, with the user that the policy says, or the error that Run would refuse it with.
+// It is for who has to know before; Run does it anyway.
+func (e Env) Confine(c sandbox.Command) (_ sandbox.Command, err error) {
+	if c.RunAs == nil {
+		if c.RunAs, err = e.User(); err != nil {
+			return c, err
+		}
+	}
+	if len(e.Policy.Require) > 0 {
+		err = require(e.Policy.Require, c, layers())
+	}
+	return c, err
 }
 
 // DefaultPolicy is the policy of a fresh Gatehouse. It holds until the host configures the plugin.

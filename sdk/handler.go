@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/gatehouse-mcp/gatehouse/sdk/internal/schema"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -25,7 +27,7 @@ type Handler struct {
 	manifest Manifest
 	tools    map[string]Tool // name -> tool
 	probes   []*probe
-	policy   atomic.Pointer[Policy]
+	policy   atomic.Pointer[inForce]
 	pool     *pool
 
 	ending context.Context // cancelled by Close
@@ -48,14 +50,18 @@ func NewHandler(p Plugin) (*Handler, error) {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
 	}
+	if h.runsPrograms() {
+		for _, l := range layers() {
+			h.manifest.Layers = append(h.manifest.Layers, Layer(l))
+		}
+	}
 	if err := h.manifest.Validate(); err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 	}
 	if err := h.addProbes(p); err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 	}
-	policy := DefaultPolicy()
-	h.policy.Store(&policy)
+	h.policy.Store(newInForce(DefaultPolicy()))
 	h.ending, h.end = context.WithCancel(context.Background())
 	return h, nil
 }
@@ -80,8 +86,7 @@ func (h *Handler) Describe(context.Context) (Manifest, error) { return h.manifes
 
 // Configure puts a policy in force for the calls that start from now on.
 func (h *Handler) Configure(_ context.Context, p Policy) error {
-	p = completed(p)
-	h.policy.Store(&p)
+	h.policy.Store(newInForce(completed(p)))
 	return nil
 }
 
@@ -145,7 +150,15 @@ func (h *Handler) begin() bool {
 	return !h.closed
 }
 
-func (h *Handler) env() Env { return Env{Policy: *h.policy.Load(), pool: h.pool} }
+func (h *Handler) env() Env {
+	p := h.policy.Load()
+	return Env{Policy: p.Policy, user: p.user, pool: h.pool}
+}
+
+// runsPrograms reports whether one of the tools says so.
+func (h *Handler) runsPrograms() bool {
+	return slices.ContainsFunc(h.manifest.Tools, func(s Spec) bool { return s.Facts.Command != "" })
+}
 
 // find returns the tool of a request, and takes out of its arguments what is the host's.
 func (h *Handler) find(r *Request) (Tool, error) {
@@ -169,6 +182,9 @@ func stripHostArguments(raw json.RawMessage) (json.RawMessage, error) {
 	if len(raw) == 0 {
 		return json.RawMessage("{}"), nil
 	}
+	if object, ok := schema.Plain(raw); ok && !hasHostArguments(object) { // as almost always
+		return raw, nil
+	}
 	var args map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &args); err != nil || args == nil {
 		return nil, Errorf(KindValidation, "the arguments must be a JSON object").
@@ -182,6 +198,13 @@ func stripHostArguments(raw json.RawMessage) (json.RawMessage, error) {
 		return raw, nil
 	}
 	return json.Marshal(args)
+}
+
+func hasHostArguments(object map[string]any) bool {
+	return slices.ContainsFunc(hostArguments, func(name string) bool {
+		_, ok := object[name]
+		return ok
+	})
 }
 
 // settle is deferred around a tool: a panic becomes an error, and every error names the tool and the

@@ -37,9 +37,12 @@ func TestMain(m *testing.M) {
 // sleeper is a plugin whose tool runs sleep(1).
 func sleeper(seconds string) sdk.Plugin {
 	return sdk.Plugin{Name: "sleeper", Version: "1.2.3", Tools: []sdk.Tool{command.New(command.Definition{
-		Definition: sdk.Definition{Name: "Sleep", Description: "Sleeps. It has no other use."},
-		Program:    command.Program{Name: "sleep", Install: "apt-get install coreutils"},
-		Fixed:      []string{seconds},
+		Definition: sdk.Definition{
+			Name: "Sleep", Description: "Sleeps. It has no other use.",
+			Facts: sdk.Facts{Details: []byte(`{"dreams": false}`)},
+		},
+		Program: command.Program{Name: "sleep", Install: "apt-get install coreutils"},
+		Fixed:   []string{seconds},
 	})}}
 }
 
@@ -162,7 +165,8 @@ func TestByHand(t *testing.T) {
 	if stdout, _, code := run("--version"); code != 0 || stdout != "sleeper 1.2.3\n" {
 		t.Errorf("--version: %d, %q", code, stdout)
 	}
-	if stdout, _, code := run("--describe"); code != 0 || !strings.Contains(stdout, `"command": "sleep"`) {
+	if stdout, _, code := run("--describe"); code != 0 || !strings.Contains(stdout, `"command": "sleep"`) ||
+		!strings.Contains(stdout, `"layers": [`) || !strings.Contains(stdout, `"details": {`) {
 		t.Errorf("--describe: %d, %q", code, stdout)
 	}
 }

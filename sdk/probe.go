@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -65,8 +64,8 @@ func (h *Handler) addProbes(p Plugin) error {
 			}
 		}
 	}
-	if slices.ContainsFunc(h.manifest.Tools, func(s Spec) bool { return s.Facts.Command != "" }) {
-		all = append(all, sandboxProbe(sandbox.Layers()))
+	if h.runsPrograms() {
+		all = append(all, sandboxProbe(layers()))
 	}
 	for _, one := range all {
 		if err := h.addProbe(one); err != nil {

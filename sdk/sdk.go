@@ -85,6 +85,12 @@ type (
 	Output = tool.Output
 	// Stream is one of the two texts that a program prints.
 	Stream = tool.Stream
+	// File is a file as it was before a program ran.
+	File = tool.File
+	// Layer is one of the things that protect a machine from a program.
+	Layer = tool.Layer
+	// Untrusted is text that a stranger chose.
+	Untrusted = tool.Untrusted
 	// Exec says which program a call is about to execute.
 	Exec = tool.Exec
 	// Progress says how far a call is.
@@ -114,6 +120,7 @@ const (
 	KindValidation        = tool.KindValidation
 	KindOutOfScope        = tool.KindOutOfScope
 	KindIntrusiveDenied   = tool.KindIntrusiveDenied
+	KindNeedsPrivilege    = tool.KindNeedsPrivilege
 	KindNotFound          = tool.KindNotFound
 	KindTimeout           = tool.KindTimeout
 	KindResourceExhausted = tool.KindResourceExhausted

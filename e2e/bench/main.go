@@ -96,6 +96,7 @@ var parts = []struct {
 	{"cost", measureCost},
 	{"mcp-stdio", measureMCPStdio},
 	{"mcp-http", measureMCPHTTP},
+	{"alone", measureAlone},
 	{"sandbox", measureSandbox},
 	{"start", measureStart},
 	{"memory", measureMemory},

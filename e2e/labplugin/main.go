@@ -73,12 +73,13 @@ func flood() sdk.Tool {
 		Flags: []command.Flag{
 			{Name: "-c", Value: command.Int(0, 1<<40), About: "bytes"},
 		},
-		Argv: func(j *command.Job) []string { return append(j.Args(), "/dev/zero") },
+		Argv:  func(j *command.Job) []string { return append(j.Args(), "/dev/zero") },
+		Reads: []string{"/dev/zero"},
 	})
 }
 
-// tree leaves its session with a child that sleeps, and waits for it. The label makes the processes
-// countable.
+// tree leaves its session with a child that sleeps, deaf to SIGTERM, and waits for it. The seconds make the
+// process recognisable.
 func tree() sdk.Tool {
 	return command.New(command.Definition{
 		Definition: sdk.Definition{
@@ -91,8 +92,9 @@ func tree() sdk.Tool {
 		},
 		Argv: func(j *command.Job) []string {
 			args := strings.Fields(strings.Join(j.Args(), " "))
-			return []string{"--fork", "--wait", "sleep", args[len(args)-1]}
+			return []string{"--fork", "--wait", "env", "--ignore-signal=TERM", "sleep", args[len(args)-1]}
 		},
+		Executes: []string{"/usr/bin/env", "/usr/bin/sleep", "/bin/sleep"},
 	})
 }
 

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/gatehouse-mcp/gatehouse/plugins/nmap/internal/nmap"
@@ -15,9 +16,10 @@ import (
 var version = "dev"
 
 func main() {
-	os.Exit(sdk.Main(sdk.Plugin{
-		Name:    "nmap",
-		Version: version,
-		Tools:   []sdk.Tool{nmap.Tool(nmap.Probe())},
-	}))
+	tool, err := nmap.New(nmap.Probe())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(sdk.Main(sdk.Plugin{Name: "nmap", Version: version, Tools: []sdk.Tool{tool}}))
 }

@@ -41,6 +41,9 @@ func (t *Tool) build() (err error) {
 	if err := t.checkTemplates(); err != nil {
 		return err
 	}
+	if t.fieldList, err = t.fields(); err != nil {
+		return err
+	}
 	if t.schemas.input, err = t.inputSchema(); err != nil {
 		return fmt.Errorf("input schema: %w", err)
 	}
@@ -82,6 +85,9 @@ func (t *Tool) inputSchema() (*schema.Checker, error) {
 			"type": "string", "enum": names, "description": t.templateHelp(),
 		}))
 	}
+	for _, f := range t.fieldList {
+		props = append(props, f.input)
+	}
 	props = append(props, property(argExtra, false, map[string]any{
 		"type": "string", "description": t.flagHelp(),
 	}))
@@ -112,7 +118,8 @@ func (t *Tool) templateNames() []string {
 
 func (t *Tool) templateHelp() string {
 	var b strings.Builder
-	b.WriteString("A set of flags under a name; flags in extra_args win over it.")
+	b.WriteString("A set of flags under a name; flags in extra_args, and arguments that stand for flags, win over " +
+		"it.")
 	for _, tpl := range t.def.Templates {
 		fmt.Fprintf(&b, " %s: %s", tpl.Name, tpl.Flags)
 		if tpl.About != "" {

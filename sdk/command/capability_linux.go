@@ -1,44 +1,17 @@
 package command
 
 import (
-	"bufio"
 	"encoding/binary"
-	"os"
+	"io/fs"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
+	"time"
 )
 
 // capabilities are those that a network tool may want, name -> number in capabilities(7).
 var capabilities = map[string]uint{
 	"CAP_NET_BIND_SERVICE": 10, "CAP_NET_BROADCAST": 11, "CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13,
 	"CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_BPF": 39,
-}
-
-// holds says whether a program that this process starts has a capability by inheritance, and how. Root keeps
-// its effective capabilities over an exec, anybody else only the ambient ones.
-func holds(capability string) (held bool, how string) {
-	number, known := capabilities[capability]
-	if !known {
-		return false, ""
-	}
-	field, how := "CapAmb:", "as an ambient capability of the host"
-	if os.Geteuid() == 0 {
-		field, how = "CapEff:", "as root"
-	}
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return false, ""
-	}
-	defer f.Close() // only read
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), field); ok {
-			set, err := strconv.ParseUint(strings.TrimSpace(rest), 16, 64)
-			return err == nil && set&(1<<number) != 0, how
-		}
-	}
-	return false, ""
 }
 
 // byFile says whether a program gets a capability from its own file.
@@ -65,4 +38,13 @@ func permitted(raw []byte) []uint {
 		}
 	}
 	return set
+}
+
+func stampOf(info fs.FileInfo) stamp {
+	s := stamp{size: info.Size(), modified: info.ModTime(), changed: info.ModTime()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.changed = time.Unix(sys.Ctim.Unix())
+		s.device, s.ino = uint64(sys.Dev), sys.Ino
+	}
+	return s
 }

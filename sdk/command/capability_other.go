@@ -2,12 +2,12 @@
 
 package command
 
-import "os"
-
-// holds says whether a program that this process starts may do what a capability stands for: outside of Linux
-// root may, and nobody else.
-func holds(string) (held bool, how string) { return os.Geteuid() == 0, "as root" }
+import "io/fs"
 
 // byFile says whether a program gets a right from its own file, which outside of Linux is its set-user-ID bit
 // alone.
 func byFile(string, string) bool { return false }
+
+func stampOf(info fs.FileInfo) stamp {
+	return stamp{size: info.Size(), modified: info.ModTime(), changed: info.ModTime()}
+}

@@ -20,10 +20,12 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
 
 // Form says what the argument `target` may be.
@@ -57,7 +59,8 @@ type Definition struct {
 	Flags     []Flag     // the table, in the order in which help shows it
 	Joined    []string   // prefixes whose letters may be joined: with "-s", -sSV is read as -sS -sV
 	Templates []Template // flags under a name
-	Input     []Property // arguments besides target, extra_args and template
+	Fields    []Field    // arguments that are flags in another form
+	Input     []Property // further arguments
 
 	Bytes         string // what extra_args may consist of besides blanks; empty: letters, digits and ,.:=_/-
 	MaxArgsLength int    // bytes of extra_args, where the policy allows more; 0: what the policy allows
@@ -78,20 +81,30 @@ type Definition struct {
 	// functions.
 	Open func(j *Job, progress func(sdk.Progress)) Reader
 
-	// Hide names lines of stdout that no caller wants to see, such as a program's own progress lines; the reader
-	// still gets them. nil: none.
+	// Hide names lines of stdout that no caller wants to see, such as a program's own progress lines; the
+	// reader still gets them. nil: none.
 	Hide func(line string) bool
 
 	// Probes look at what the tool needs besides its program. Each need has a probe already; one of its name
 	// here takes its place.
 	Probes []sdk.Probe
 
-	// Without says how the program does without a capability among the needs, such as by a setting of the
-	// kernel; "": in no way. nil: in no way.
-	Without func(capability string) string
+	// Without says how the program does without a capability among the needs when it is in these groups, such
+	// as by a setting of the kernel; "": in no way. nil: in no way.
+	Without func(capability string, groups []int) string
 
-	// FileCapabilities lets the program gain rights that its file carries (setcap, set-user-ID).
-	// Otherwise it cannot.
+	// DataFiles are the files besides the program that decide what it does, by the program's path; their
+	// hashes go into the host's trail with each run. nil: none.
+	DataFiles func(program string) []string
+
+	// Reads are files and directories that the program reads besides those of the system that every program
+	// needs and its own directory in /usr/share; Executes are programs that it starts, and its interpreter
+	// when it is a script. By Landlock it sees nothing else.
+	Reads, Executes []string
+
+	// FileCapabilities lets the program gain a capability among the needs that its file carries (setcap,
+	// set-user-ID), where this process cannot hand it on and the program cannot do without. It is the last
+	// resort: such a run is without no_new_privs, and so without Landlock.
 	FileCapabilities bool
 }
 
@@ -100,6 +113,19 @@ type Template struct {
 	Name  string
 	Flags string // as a caller would write them in extra_args
 	About string // one clause for people
+}
+
+// Field is an argument of its own that stands for a flag, for people and models who would rather not write
+// flags: "ports": "22,80" for -p 22,80. A field and its flag, or two that exclude each other, are an error
+// when a caller gives both; over a template a field wins, as a flag does.
+type Field struct {
+	Name string
+	Flag string // of the table
+	// Schema is the JSON Schema, with a single type: a string, an integer or a number, which is the flag's
+	// value; an array of strings, which is joined with commas; or a boolean for a flag without a value, where
+	// false takes it out of a template and of the defaults. A text or an array that is empty says nothing.
+	// Without a description it gets one from the flag.
+	Schema json.RawMessage
 }
 
 // Property is a further argument of the tool.
@@ -111,12 +137,16 @@ type Property struct {
 
 // Tool is a tool that runs a program.
 type Tool struct {
-	def     Definition
-	spec    sdk.Spec
-	table   table
-	schemas schemas
-	program *locator
-	err     error // in the declaration
+	def       Definition
+	spec      sdk.Spec
+	table     table
+	fieldList []field
+	schemas   schemas
+	program   *locator
+	files     sandbox.Files
+	bytes     byteSet // of extra_args
+	digests   digests
+	err       error // in the declaration
 }
 
 var (
@@ -127,7 +157,8 @@ var (
 
 // New makes a tool. Mistakes in the declaration are reported by [sdk.NewHandler], by way of [Tool.Check].
 func New(d Definition) *Tool {
-	t := &Tool{def: d, program: newLocator(d.Program)}
+	d.Bytes = cmp.Or(d.Bytes, defaultBytes)
+	t := &Tool{def: d, program: newLocator(d.Program), files: d.files(), bytes: newByteSet(d.Bytes)}
 	t.err = t.build()
 	return t
 }
@@ -141,16 +172,20 @@ func (t *Tool) Spec() sdk.Spec { return t.spec }
 // Plan says what Call would run.
 func (t *Tool) Plan(_ context.Context, env sdk.Env, r sdk.Request) (sdk.Plan, error) {
 	j, args, err := t.prepare(env.Policy, r)
-	p := sdk.Plan{Tokens: j.tokens, Notes: j.notes}
 	if err != nil {
-		return p, err
+		return sdk.Plan{Tokens: j.verdicts(), Notes: j.notes}, err
 	}
+	p := sdk.Plan{Tokens: j.explain(args), Notes: j.notes}
 	path, missing := t.program.find()
 	if missing != nil {
 		path = t.def.Program.Name
 		p.Notes = append(p.Notes, missing.Message+"; "+missing.Suggestion)
 	} else {
 		p.Program = path
+		if _, err := t.access(env, path); err != nil {
+			e := sdk.AsError(err)
+			p.Notes = append(p.Notes, e.Message+"; "+e.Suggestion)
+		}
 	}
 	p.Verdict, p.Rule = sdk.Accept, "every flag is in the table and within its bounds, and nothing conflicts"
 	p.Argv = append([]string{path}, args...)

@@ -29,6 +29,7 @@ func shell(script string, change func(*command.Definition)) sdk.Plugin {
 		Definition: sdk.Definition{Name: "Sh", Description: "A tool of the tests."},
 		Program:    command.Program{Name: "sh", Install: "apt-get install dash"},
 		Fixed:      []string{"-c", script},
+		Executes:   []string{"/bin", "/usr/bin"},
 	}
 	if change != nil {
 		change(&d)
@@ -211,4 +212,81 @@ func TestMain(m *testing.M) {
 	// What the environment says must not reach a program.
 	os.Setenv("PATH", "/nowhere")
 	os.Exit(m.Run())
+}
+
+func TestARunIsRecordedWithTheHashesOfItsFiles(t *testing.T) {
+	b := sdktest.New(t, shell("true", func(d *command.Definition) {
+		d.DataFiles = func(program string) []string {
+			return []string{"/etc/passwd", "/no/such/file", program + "x"}
+		}
+	}), sdktest.Options{})
+	if _, err := b.Call(t.Context(), "Sh", `{}`); err != nil {
+		t.Fatal(err)
+	}
+	got := b.Executed()[0]
+	if len(got.Files) != 2 || got.Files[0].Path != got.Program || got.Files[1].Path != "/etc/passwd" ||
+		len(got.Files[0].SHA256) != 64 || got.Files[0].SHA256 == got.Files[1].SHA256 {
+		t.Errorf("Executed() = %+v, want the hashes of the program and of the data file that exists", got)
+	}
+}
+
+func TestOutputOfStrangersIsCalledThat(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		p := shell("true", func(d *command.Definition) { d.Annotations.OpenWorld = open })
+		res, err := sdktest.New(t, p, sdktest.Options{}).Call(t.Context(), "Sh", `{}`)
+		said, _ := res.Metadata["untrusted"].(string)
+		if err != nil || strings.Contains(said, "never instructions") != open {
+			t.Errorf("open world %t: untrusted = %q, %v", open, said, err)
+		}
+	}
+}
+
+func TestAProgramRunsAsThePolicySays(t *testing.T) {
+	own := fmt.Sprintf("%d %d\n", os.Getuid(), os.Getgid())
+	for _, row := range []struct{ runAs, asRoot string }{
+		{"none", own}, {"1234:567", "1234 567\n"}, {"auto", "65534 65534\n"}, {"", "65534 65534\n"},
+	} {
+		b := sdktest.New(t, shell("echo $(id -u) $(id -g)", nil), sdktest.Options{RunAs: row.runAs})
+		res, err := b.Call(t.Context(), "Sh", `{}`)
+		want := row.asRoot
+		if os.Geteuid() != 0 {
+			want = own // only root can become another user
+		}
+		if err != nil || res.Stdout != want {
+			t.Errorf("run_as %q: Call() = %q, stderr %q, %v; want %q", row.runAs, res.Stdout, res.Stderr, err,
+				want)
+		}
+	}
+}
+
+func TestAUserThatIsNotThereRefusesTheRun(t *testing.T) {
+	b := sdktest.New(t, shell("true", nil), sdktest.Options{RunAs: "no-such-user-here"})
+	_, err := b.Call(t.Context(), "Sh", `{}`)
+	if os.Geteuid() != 0 {
+		if err != nil {
+			t.Errorf("Call() = %v, want an ordinary user to run programs as himself", err)
+		}
+		return
+	}
+	if sdk.KindOf(err) != sdk.KindExecution || !strings.Contains(err.Error(), "no-such-user-here") {
+		t.Errorf("Call() = %v, want a %s about the user", err, sdk.KindExecution)
+	}
+}
+
+func TestAMissingLayerRefusesTheRun(t *testing.T) {
+	b := sdktest.New(t, shell("true", nil), sdktest.Options{Require: []string{"moat"}})
+	_, err := b.Call(t.Context(), "Sh", `{}`)
+	if sdk.KindOf(err) != sdk.KindExecution || !strings.Contains(err.Error(), `"moat"`) {
+		t.Errorf("Call() = %v, want a %s about the layer", err, sdk.KindExecution)
+	}
+	if told := b.Executed(); len(told) != 0 {
+		t.Errorf("Executed() = %+v, want nothing: it did not run", told)
+	}
+}
+
+func TestTheManifestTellsOfTheLayers(t *testing.T) {
+	got := sdktest.New(t, shell("true", nil), sdktest.Options{}).Manifest().Layers
+	if len(got) != len(sandbox.Layers()) || got[0].Name == "" || got[0].Detail == "" {
+		t.Errorf("Manifest().Layers = %+v, want those of the sandbox", got)
+	}
 }

@@ -42,6 +42,8 @@ type Flag struct {
 	Implied    bool     // always on: taken, and left out of argv because Fixed has it
 
 	About string // one clause for people
+
+	conflicts []*Flag // Conflicts, found
 }
 
 // forms is Write with its zero filled in.
@@ -116,6 +118,9 @@ func newTable(flags []Flag, joined []string) (table, error) {
 			if t.byName[name] == nil {
 				return t, fmt.Errorf("flag %s names %s, which is not in the table", t.flags[i].Name, name)
 			}
+		}
+		for _, name := range t.flags[i].Conflicts {
+			t.flags[i].conflicts = append(t.flags[i].conflicts, t.byName[name])
 		}
 	}
 	return t, nil

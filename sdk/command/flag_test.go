@@ -121,7 +121,7 @@ func TestRefusals(t *testing.T) {
 func TestIntrusiveIsAllowedWhereItIsOn(t *testing.T) {
 	b := sdktest.New(t, shell("", table), sdktest.Options{AllowIntrusive: true})
 	p := b.Plan("Sh", `{"extra_args": "--danger --rate 100"}`)
-	if p.Verdict != sdk.Accept || len(p.Tokens) != 2 || !strings.Contains(p.Tokens[0].Why,
+	if p.Verdict != sdk.Accept || len(p.Tokens) != 3 || !strings.Contains(p.Tokens[1].Why,
 		"allow_intrusive is on") {
 		t.Errorf("Plan() = %s, tokens %+v", p.Verdict, p.Tokens)
 	}

@@ -77,12 +77,14 @@ func number(text string) (int64, error) {
 	if text == "" || len(text) > 18 || len(text) > 1 && text[0] == '0' {
 		return 0, errors.New("not a whole number in plain digits, without leading zeros")
 	}
+	n := int64(0)
 	for i := range len(text) {
 		if text[i] < '0' || text[i] > '9' {
 			return 0, errors.New("not a whole number in plain digits")
 		}
+		n = 10*n + int64(text[i]-'0')
 	}
-	return strconv.ParseInt(text, 10, 64)
+	return n, nil
 }
 
 // Decimal is a number with at most three decimals. It is written without needless zeros.
@@ -179,7 +181,9 @@ func Addresses(most int) Grammar {
 					return Value{}, err
 				}
 				v.Int += int64(scope.Addresses(x))
-				items[i] = sdk.Target{Prefix: x}.Literal()
+				if !x.IsSingleIP() || strings.Contains(item, "/") { // otherwise it is canonical already
+					items[i] = sdk.Target{Prefix: x}.Literal()
+				}
 			}
 			v.Text = strings.Join(items, ",")
 			return v, nil

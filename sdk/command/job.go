@@ -16,30 +16,37 @@ type Job struct {
 	Policy sdk.Policy
 
 	tool    *Tool
-	input   map[string]json.RawMessage // argument -> value
+	request json.RawMessage            // the arguments
+	input   map[string]any             // argument -> value, as encoding/json has it
+	exact   map[string]json.RawMessage // the same as it was sent; nil: nobody has asked yet
 	options []Option
-	tokens  []sdk.Token
+	off     map[*Flag]string // flag -> the field that is false
+	tokens  []sdk.Token      // of words among which one was rejected
+	said    []said
 	notes   []string
-	gated   error // the first option that needs allow_intrusive
 }
 
 // Option is a flag of the table with its value.
 type Option struct {
 	Flag  *Flag
 	Value Value // zero for a flag without value
+
+	from source
 }
 
 // Args writes the option as the program takes it.
-func (o Option) Args() []string {
+func (o Option) Args() []string { return o.appendTo(nil) }
+
+func (o *Option) appendTo(args []string) []string {
 	switch {
 	case o.Flag.Implied:
-		return nil
+		return args
 	case o.Value.Text == "":
-		return []string{o.Flag.Name}
+		return append(args, o.Flag.Name)
 	case o.Flag.forms()&Next == 0:
-		return []string{o.Flag.Name + o.Value.Text}
+		return append(args, o.Flag.Name+o.Value.Text)
 	}
-	return []string{o.Flag.Name, o.Value.Text}
+	return append(args, o.Flag.Name, o.Value.Text)
 }
 
 // String is the option as it stands in argv; one that argv leaves out is empty.
@@ -49,12 +56,27 @@ func (o Option) String() string {
 
 // Has reports whether one of the flags is given, or was added.
 func (j *Job) Has(names ...string) bool {
-	return slices.ContainsFunc(j.options, func(o Option) bool { return slices.Contains(names, o.Flag.Name) })
+	for _, name := range names {
+		if j.find(j.tool.table.byName[name]) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// find is the index of a flag's first option, or -1.
+func (j *Job) find(f *Flag) int {
+	for i := range j.options {
+		if j.options[i].Flag == f {
+			return i
+		}
+	}
+	return -1
 }
 
 // Option returns a flag's option.
 func (j *Job) Option(name string) (Option, bool) {
-	i := slices.IndexFunc(j.options, func(o Option) bool { return o.Flag.Name == name })
+	i := j.find(j.tool.table.byName[name])
 	if i < 0 {
 		return Option{}, false
 	}
@@ -66,23 +88,33 @@ func (j *Job) Options() []Option { return slices.Clone(j.options) }
 
 // Args writes all options in their canonical form.
 func (j *Job) Args() []string {
-	var args []string
-	for _, o := range j.options {
-		args = append(args, o.Args()...)
+	return j.appendArgs(make([]string, 0, 2*len(j.options)))
+}
+
+func (j *Job) appendArgs(args []string) []string {
+	for i := range j.options {
+		args = j.options[i].appendTo(args)
 	}
 	return args
 }
 
-// Input reads a further argument into v, and reports whether the caller gave it.
+// Input reads an argument into v: a further one, or a field, and reports whether the caller gave it.
 func (j *Job) Input(name string, v any) (bool, error) {
-	raw, ok := j.input[name]
-	if !ok {
+	if _, ok := j.input[name]; !ok {
 		return false, nil
 	}
-	if err := json.Unmarshal(raw, v); err != nil {
+	if err := json.Unmarshal(j.raw(name), v); err != nil {
 		return false, sdk.Errorf(sdk.KindValidation, "argument %s: %w", name, err)
 	}
 	return true, nil
+}
+
+// raw is an argument as it was sent: numbers keep all their digits.
+func (j *Job) raw(name string) json.RawMessage {
+	if j.exact == nil {
+		_ = json.Unmarshal(j.request, &j.exact) // it was an object before
+	}
+	return j.exact[name]
 }
 
 // Note tells the reader of a plan something that was decided for him.
@@ -91,25 +123,30 @@ func (j *Job) Note(format string, args ...any) {
 }
 
 // Default adds a flag, written as in extra_args ("--top-ports", "1000"), unless the caller gave it or
-// another of its group. It panics when the table does not take it: that is the author's mistake.
+// another of its group, or has switched it off by a field. It panics when the table does not take it: that is
+// the author's mistake.
 func (j *Job) Default(words ...string) {
-	p := parser{table: &j.tool.table, policy: j.Policy}
+	if f := j.tool.table.byName[words[0]]; f != nil && clash(j.options, Option{Flag: f}) != nil {
+		return // the usual case; nothing has to be read
+	}
+	p := parser{table: &j.tool.table, policy: j.Policy, from: source{kind: fromDefault}}
 	if p.parse(words); p.rejected != nil {
 		panic(fmt.Sprintf("command: default %q: %v", words, p.rejected))
 	}
 	for _, o := range p.options {
-		if j.clash(o) == nil {
+		if _, off := j.off[o.Flag]; !off && clash(j.options, o) == nil {
 			j.options = append(j.options, o)
-			j.Note("added %s: the default when nothing of its kind is given", o)
+			j.notes = append(j.notes, "added "+o.String()+": the default when nothing of its kind is given")
 		}
 	}
 }
 
 // clash returns the option that keeps o from being given too: the same flag, or another of its group.
-func (j *Job) clash(o Option) *Option {
-	for i, have := range j.options {
-		if have.Flag == o.Flag && !o.Flag.Repeatable || o.Flag.Group != "" && have.Flag.Group == o.Flag.Group {
-			return &j.options[i]
+func clash(options []Option, o Option) *Option {
+	for i := range options {
+		have := options[i].Flag
+		if have == o.Flag && !o.Flag.Repeatable || o.Flag.Group != "" && have.Group == o.Flag.Group {
+			return &options[i]
 		}
 	}
 	return nil
@@ -119,7 +156,7 @@ func (j *Job) clash(o Option) *Option {
 // The job is there even when the request is refused, with what was understood.
 //
 //	arguments   fit the schema; the target is the pinned one
-//	read        template and extra_args by the table, into options
+//	read        extra_args, fields and template by the table, into options
 //	conflicts   between options
 //	Defaults    the author's
 //	Validate    the author's
@@ -143,13 +180,12 @@ func (t *Tool) prepare(policy sdk.Policy, r sdk.Request) (*Job, []string, error)
 }
 
 func (j *Job) arguments(r sdk.Request) error {
-	if err := j.tool.schemas.input.Check(r.Arguments); err != nil {
+	v, err := j.tool.schemas.input.Decode(r.Arguments)
+	if err != nil {
 		return sdk.Errorf(sdk.KindValidation, "%w", err).
 			Suggest("send arguments that fit the input schema of %s", j.tool.def.Name)
 	}
-	if err := json.Unmarshal(r.Arguments, &j.input); err != nil {
-		return sdk.Errorf(sdk.KindValidation, "the arguments are no JSON object: %w", err)
-	}
+	j.request, j.input = r.Arguments, v.(map[string]any) // the schema is that of an object
 	if j.tool.def.Target == NoTarget {
 		return nil
 	}
@@ -168,24 +204,28 @@ func (j *Job) arguments(r sdk.Request) error {
 	return nil
 }
 
-// read turns template and extra_args into options.
+// read turns extra_args, fields and template into options.
 func (j *Job) read() error {
-	var extra, template string
-	if _, err := j.Input(argExtra, &extra); err != nil {
-		return err
-	}
-	if _, err := j.Input(argTemplate, &template); err != nil {
-		return err
-	}
+	extra, _ := j.input[argExtra].(string) // by the schema
+	template, _ := j.input[argTemplate].(string)
 	words, err := j.tool.split(extra, j.Policy)
 	if err != nil {
 		return err
 	}
 	given := parser{table: &j.tool.table, policy: j.Policy}
-	given.parse(words)
-	j.options, j.tokens, j.gated = given.options, given.tokens, given.gated
-	if given.rejected != nil {
+	if given.parse(words); given.rejected != nil {
+		given = parser{table: &j.tool.table, policy: j.Policy, telling: true}
+		given.parse(words) // once more, for the verdicts
+		j.tokens = given.tokens
 		return given.rejected
+	}
+	j.options = given.options
+	fields, err := j.readFields(given.options)
+	if len(fields) > 0 {
+		j.options = append(fields, given.options...)
+	}
+	if err != nil {
+		return err
 	}
 	return j.apply(template)
 }
@@ -196,36 +236,41 @@ func (j *Job) apply(name string) error {
 	if i < 0 {
 		return nil
 	}
-	t := parser{table: &j.tool.table, policy: j.Policy}
+	t := parser{table: &j.tool.table, policy: j.Policy, from: source{kind: fromTemplate, name: name}}
 	if t.parse(strings.Fields(j.tool.def.Templates[i].Flags)); t.rejected != nil {
 		return t.rejected
 	}
 	var kept []Option
 	for _, o := range t.options {
-		if have := j.clash(o); have != nil {
+		if have := clash(j.options, o); have != nil {
 			j.Note("template %s: %s left out, %s is given", name, o, have)
+			continue
+		}
+		if field, off := j.off[o.Flag]; off {
+			j.Note("template %s: %s left out, %s is false", name, o, field)
 			continue
 		}
 		kept = append(kept, o)
 	}
 	j.Note("template %s: %s", name, j.tool.def.Templates[i].Flags)
 	j.options = append(kept, j.options...)
-	if j.gated == nil {
-		j.gated = t.gated
-	}
 	return nil
 }
 
 // conflicts holds the options to what the table says of pairs.
 func (j *Job) conflicts() error {
-	for _, o := range j.options {
-		if i := slices.IndexFunc(o.Flag.Conflicts, func(n string) bool { return j.Has(n) }); i >= 0 {
-			return sdk.Errorf(sdk.KindValidation, "%s and %s cannot stand together", o.Flag.Name, o.Flag.Conflicts[i]).
-				Suggest("leave one of them out")
+	for i := range j.options {
+		o := &j.options[i]
+		for _, f := range o.Flag.conflicts {
+			if k := j.find(f); k >= 0 {
+				return sdk.Errorf(sdk.KindValidation, "%s and %s cannot stand together", o.called(),
+					j.options[k].called()).
+					Suggest("leave one of them out")
+			}
 		}
 		if need := o.Flag.Requires; len(need) > 0 && !j.Has(need...) {
-			return sdk.Errorf(sdk.KindValidation, "%s needs %s", o.Flag.Name, strings.Join(need, " or ")).
-				Suggest("add %s, or leave %s out", need[0], o.Flag.Name)
+			return sdk.Errorf(sdk.KindValidation, "%s needs %s", o.called(), strings.Join(need, " or ")).
+				Suggest("add %s, or leave %s out", need[0], o.called())
 		}
 	}
 	return nil
@@ -245,21 +290,30 @@ func (j *Job) hooks(d Definition) error {
 	return sdk.Errorf(sdk.KindValidation, "%w", err)
 }
 
+// gate refuses the first option that needs allow_intrusive, where that is off.
 func (j *Job) gate() error {
 	if j.Policy.AllowIntrusive {
 		return nil
 	}
-	return j.gated
+	for i := range j.options {
+		o := &j.options[i]
+		if why := o.gatedBy(); why != "" {
+			return sdk.Errorf(sdk.KindIntrusiveDenied, "%s needs allow_intrusive, which is off: %s", o.written(),
+				why).
+				Suggest("leave it out, or ask the operator to set security.allow_intrusive")
+		}
+	}
+	return nil
 }
 
 // argv writes the arguments. Exactly one positional argument can come of it: the pinned literal, behind
 // "--", so that not even a literal with a leading hyphen, were there one, could be taken for an option.
 func (t *Tool) argv(j *Job) []string {
-	args := slices.Clone(t.def.Fixed)
+	args := append(make([]string, 0, len(t.def.Fixed)+2*len(j.options)+2), t.def.Fixed...)
 	if t.def.Argv != nil {
 		args = append(args, t.def.Argv(j)...)
 	} else {
-		args = append(args, j.Args()...)
+		args = j.appendArgs(args)
 	}
 	if t.def.Target != NoTarget {
 		args = append(args, "--", j.Target.Literal())

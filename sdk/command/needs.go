@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,7 +41,7 @@ func optional(run look) look {
 func (t *Tool) needed(n sdk.Need) look {
 	switch {
 	case n.Kind == sdk.NeedCapability:
-		return func(context.Context, sdk.Env) (string, error) { return t.checkCapability(n) }
+		return func(_ context.Context, env sdk.Env) (string, error) { return t.checkCapability(env, n) }
 	case n.Name == t.def.Program.Name:
 		return t.checkProgram
 	}
@@ -62,6 +61,9 @@ func (t *Tool) checkProgram(ctx context.Context, env sdk.Env) (string, error) {
 	if missing != nil {
 		missing.Message += "; looked in " + strings.Join(searchPath, ", ")
 		return "", missing.Suggest("%s", typed(l.program.Install))
+	}
+	if err := l.guarded(path); err != nil {
+		return "", err
 	}
 	if l.program.MinVersion == "" {
 		return path, nil
@@ -85,32 +87,28 @@ func typed(install string) string {
 }
 
 // checkCapability asks whether the program will have a capability, of this process or of its own file.
-func (t *Tool) checkCapability(n sdk.Need) (string, error) {
-	if held, how := holds(n.Name); held {
-		return how, nil
+func (t *Tool) checkCapability(env sdk.Env, n sdk.Need) (string, error) {
+	if available(n.Name) {
+		return "handed on by the host", nil
 	}
 	path, missing := t.program.find()
 	if missing != nil {
 		return "", sdk.Errorf(sdk.KindNotFound, "nothing can be said without the program: %w", missing)
 	}
-	if t.def.Without != nil {
-		if how := t.def.Without(n.Name); how != "" {
-			return how, nil
-		}
+	how, err := t.without(env, n.Name)
+	if err != nil || how != "" {
+		return how, err
+	}
+	if how := t.grantedByFile(path, n.Name); how != "" {
+		return how + "; runs are without no_new_privs and Landlock", nil
 	}
 	name := filepath.Base(path)
-	if !t.def.FileCapabilities {
-		return "", sdk.Errorf(sdk.KindExecution, "%s may not use %s; a host that has it hands it down (systemd: "+
-			"AmbientCapabilities=%s)", name, n.Name, n.Name).Suggest("%s", grant(n.Name))
+	if t.def.FileCapabilities && os.Geteuid() != 0 {
+		return "", sdk.Errorf(sdk.KindNeedsPrivilege, "%s may not use %s", name, n.Name).
+			Suggest("sudo setcap %s+ep %s", strings.ToLower(n.Name), path)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSetuid != 0 {
-		return "set-user-ID bit of " + path, nil
-	}
-	if byFile(path, n.Name) {
-		return "file capability of " + path, nil
-	}
-	return "", sdk.Errorf(sdk.KindExecution, "%s may not use %s", name, n.Name).
-		Suggest("sudo setcap %s+ep %s", strings.ToLower(n.Name), path)
+	return "", sdk.Errorf(sdk.KindNeedsPrivilege, "%s may not use %s; a host that has it hands it down "+
+		"(systemd: AmbientCapabilities=%s)", name, n.Name, n.Name).Suggest("%s", grant(n.Name))
 }
 
 // grant is what a person types to start a host, and with it the plugins and their programs, with a

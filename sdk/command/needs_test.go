@@ -26,6 +26,7 @@ func checksOf(t *testing.T, script string, change func(*Definition)) map[string]
 	d := Definition{
 		Definition: sdk.Definition{Name: "Frob", Description: "A tool of the tests."},
 		Program:    Program{Name: "frob", MinVersion: "2.0", Install: "apt-get install frob"},
+		Executes:   []string{"/bin/sh"},
 	}
 	if change != nil {
 		change(&d)
@@ -35,6 +36,11 @@ func checksOf(t *testing.T, script string, change func(*Definition)) map[string]
 		t.Fatal(err)
 	}
 	defer h.Close()
+	policy := sdk.DefaultPolicy()
+	policy.RunAs = "none" // nobody may not enter the test's directory
+	if err := h.Configure(t.Context(), policy); err != nil {
+		t.Fatal(err)
+	}
 	checks, err := h.CheckHealth(t.Context())
 	if err != nil {
 		t.Fatalf("CheckHealth() = %v", err)
@@ -69,6 +75,10 @@ func TestAToolChecksItsProgram(t *testing.T) {
 func TestAToolChecksItsOtherNeeds(t *testing.T) {
 	const capability = "CAP_NOT_OF_THIS_WORLD" // which nobody has
 	script := "#!/bin/sh\necho 2.0"
+	setcap := "sudo setcap cap_not_of_this_world+ep "
+	if os.Geteuid() == 0 {
+		setcap = "--ambient-caps=+not_of_this_world" // what root has lost no file gives back
+	}
 	needs := func(n ...sdk.Need) func(*Definition) { return func(d *Definition) { d.Needs = n } }
 	for _, row := range []struct {
 		says, name string
@@ -89,9 +99,9 @@ func TestAToolChecksItsOtherNeeds(t *testing.T) {
 		{"a capability that the program's file may have", capability, func(d *Definition) {
 			d.FileCapabilities = true
 			d.Needs = []sdk.Need{{Kind: sdk.NeedCapability, Name: capability}}
-		}, tool.Unhealthy, sdk.Important, "sudo setcap cap_not_of_this_world+ep "},
+		}, tool.Unhealthy, sdk.Important, setcap},
 		{"a capability that the program does without", capability, func(d *Definition) {
-			d.Without = func(string) string { return "by a setting" }
+			d.Without = func(string, []int) string { return "by a setting" }
 			d.Needs = []sdk.Need{{Kind: sdk.NeedCapability, Name: capability}}
 		}, tool.Healthy, sdk.Important, ""},
 		{"a need whose probe the author has replaced", capability, func(d *Definition) {

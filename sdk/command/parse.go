@@ -10,41 +10,74 @@ import (
 
 // split cuts extra_args at runs of U+0020, and refuses whatever is not on the list of bytes.
 func (t *Tool) split(text string, policy sdk.Policy) ([]string, error) {
+	if err := t.checkBytes(argExtra, text, policy); err != nil {
+		return nil, err
+	}
+	return fields(text), nil
+}
+
+// fields cuts a text at runs of blanks, and nowhere else.
+func fields(text string) []string {
+	words := make([]string, 0, 1+strings.Count(text, " "))
+	for text != "" {
+		var word string
+		if word, text, _ = strings.Cut(text, " "); word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
+// byteSet is a set of bytes.
+type byteSet [256]bool
+
+func newByteSet(bytes string) (s byteSet) {
+	for i := range len(bytes) {
+		s[bytes[i]] = true
+	}
+	return s
+}
+
+// checkBytes holds the text of an argument to the length and the bytes of extra_args.
+func (t *Tool) checkBytes(name, text string, policy sdk.Policy) error {
 	limit := policy.MaxArgsLength
 	if t.def.MaxArgsLength > 0 {
 		limit = min(limit, t.def.MaxArgsLength)
 	}
 	if len(text) > limit {
-		return nil, sdk.Errorf(sdk.KindValidation, "%s has %d bytes; allowed are %d", argExtra, len(text), limit).
-			Suggest("use fewer flags, or shorter lists")
-	}
-	allowed := t.def.Bytes
-	if allowed == "" {
-		allowed = defaultBytes
+		return sdk.Errorf(sdk.KindValidation, "%s has %d bytes; allowed are %d", name, len(text), limit).
+			Suggest("use less of it, or shorter lists")
 	}
 	for i := range len(text) {
-		if c := text[i]; c != ' ' && strings.IndexByte(allowed, c) < 0 {
-			return nil, sdk.Errorf(sdk.KindValidation, "%s: byte %d (%q) is not allowed", argExtra, i+1, text[i:i+1]).
-				Suggest("there are no quotes, escapes or shell characters here; separate flags with blanks")
+		if c := text[i]; c != ' ' && !t.bytes[c] {
+			err := sdk.Errorf(sdk.KindValidation, "%s: byte %d (%q) is not allowed", name, i+1, text[i:i+1])
+			if name != argExtra {
+				return err.Suggest("allowed are the bytes %s", t.def.Bytes)
+			}
+			return err.Suggest("there are no quotes, escapes or shell characters here; separate flags with " +
+				"blanks")
 		}
 	}
-	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' }), nil
+	return nil
 }
 
 // parser reads words by a table. It goes on after a mistake, so that a plan has a verdict on every piece.
 type parser struct {
 	table  *table
 	policy sdk.Policy
+	from   source // of what is read
+	// telling is whether it makes the tokens.
+	telling bool
 
 	words    []string // not yet read
 	options  []Option
 	tokens   []sdk.Token
 	rejected error // the first
-	gated    error // the first
 }
 
 func (p *parser) parse(words []string) {
 	p.words = words
+	p.options = make([]Option, 0, len(words)/2+8) // as a rule a flag has a value, and defaults come
 	for len(p.words) > 0 {
 		p.word()
 	}
@@ -61,7 +94,7 @@ func (p *parser) word() {
 	}
 	if flags := p.table.letters(word); flags != nil {
 		for _, f := range flags {
-			p.flag(f, word, "", false)
+			p.flag(f, word, "", "", false)
 		}
 		return
 	}
@@ -80,9 +113,9 @@ func (p *parser) word() {
 		p.reject(word, sdk.Errorf(sdk.KindValidation, "%s cannot be written with an equals sign", name).
 			Suggest("write %s", f.usage()))
 	case equals || value != "":
-		p.flag(f, word, value, true)
+		p.flag(f, word, "", value, true)
 	case f.Value.Read == nil || f.Optional:
-		p.flag(f, word, "", false)
+		p.flag(f, word, "", "", false)
 	default:
 		p.next(f, word)
 	}
@@ -97,45 +130,34 @@ func (p *parser) next(f *Flag, word string) {
 	}
 	value := p.words[0]
 	p.words = p.words[1:]
-	p.flag(f, word+" "+value, value, true)
+	p.flag(f, word, value, value, true)
 }
 
-// flag takes a flag that is in the table.
-func (p *parser) flag(f *Flag, text, value string, hasValue bool) {
-	o := Option{Flag: f}
+// flag takes a flag that is in the table. It was written as word and, perhaps, next.
+func (p *parser) flag(f *Flag, word, next, value string, hasValue bool) {
+	o := Option{Flag: f, from: p.from}
 	if hasValue {
 		var err error
 		if o.Value, err = f.Value.Read(value, p.policy); err != nil {
-			p.reject(text, badValue(f, value, err))
+			p.reject(spaced(word, next), badValue(f, value, err))
 			return
 		}
 	}
-	if have := (&Job{options: p.options}).clash(o); have != nil {
-		p.reject(text, twice(f, have.Flag))
+	if have := clash(p.options, o); have != nil {
+		p.reject(spaced(word, next), twice(f, have.Flag))
 		return
 	}
 	p.options = append(p.options, o)
-	p.judge(f, o, text)
+	if p.telling {
+		p.tokens = append(p.tokens, o.token(spaced(word, next), p.policy))
+	}
 }
 
-// judge writes the verdict on a flag that is understood.
-func (p *parser) judge(f *Flag, o Option, text string) {
-	why := f.Gated
-	if why == "" {
-		why = o.Value.Gated
+func spaced(word, next string) string {
+	if next == "" {
+		return word
 	}
-	token := sdk.Token{Text: text, Verdict: sdk.Accept, Why: about(f)}
-	switch {
-	case why != "" && p.policy.AllowIntrusive:
-		token.Why += "; allow_intrusive is on"
-	case why != "":
-		token.Verdict, token.Why = sdk.Gated, why
-		if p.gated == nil {
-			p.gated = sdk.Errorf(sdk.KindIntrusiveDenied, "%s needs allow_intrusive, which is off: %s", text, why).
-				Suggest("leave it out, or ask the operator to set security.allow_intrusive")
-		}
-	}
-	p.tokens = append(p.tokens, token)
+	return word + " " + next
 }
 
 func (p *parser) unknown(word string) {
@@ -150,7 +172,9 @@ func (p *parser) unknown(word string) {
 }
 
 func (p *parser) reject(text string, err *sdk.Error) {
-	p.tokens = append(p.tokens, sdk.Token{Text: text, Verdict: sdk.Reject, Why: err.Message})
+	if p.telling {
+		p.tokens = append(p.tokens, sdk.Token{Text: text, Verdict: sdk.Reject, Why: err.Message})
+	}
 	if p.rejected == nil {
 		p.rejected = err
 	}

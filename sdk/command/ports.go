@@ -27,12 +27,12 @@ func Ports(most int, prefixes ...string) Grammar {
 			if text == "-" {
 				return Value{Text: "1-" + strconv.Itoa(maxPort), Int: maxPort}, nil
 			}
-			items := strings.Split(text, ",")
-			if limit := min(most, p.MaxPortRanges); len(items) > limit {
-				return Value{}, fmt.Errorf("%d items; allowed are %d", len(items), limit)
+			items := 1 + strings.Count(text, ",")
+			if limit := min(most, p.MaxPortRanges); items > limit {
+				return Value{}, fmt.Errorf("%d items; allowed are %d", items, limit)
 			}
 			v := Value{Text: text}
-			for _, item := range items {
+			for item := range strings.SplitSeq(text, ",") {
 				n, err := portItem(item, prefixes)
 				if err != nil {
 					return Value{}, err

@@ -47,17 +47,45 @@ func newLocator(p Program) *locator { return &locator{program: p} }
 func (l *locator) find() (string, *sdk.Error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.path != "" && executable(l.path) {
-		return l.path, nil
-	}
-	l.path = ""
-	for _, dir := range searchPath {
-		if path := filepath.Join(dir, l.program.Name); executable(path) {
-			l.path = path
-			return path, nil
+	if l.path == "" || !executable(l.path) {
+		l.path = ""
+		for _, dir := range searchPath {
+			if path := filepath.Join(dir, l.program.Name); executable(path) {
+				l.path = path
+				break
+			}
 		}
 	}
-	return "", l.missing()
+	if l.path == "" {
+		return "", l.missing()
+	}
+	return l.path, nil
+}
+
+// guarded refuses a program that anybody could have put there.
+func (l *locator) guarded(path string) error {
+	open := openToAll(path)
+	if open == "" {
+		return nil
+	}
+	return sdk.Errorf(sdk.KindExecution, "%s is not run: everybody on the host's machine can write to %s", path,
+		open).
+		Suggest("the operator can type: sudo chmod o-w %s", open)
+}
+
+// openToAll names what would let everybody put another program in the place of this one, or "". A link is
+// followed; what counts is where the file lies.
+func openToAll(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "" // gone; the run will say so
+	}
+	for _, name := range []string{filepath.Dir(path), filepath.Dir(real), real} {
+		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o002 != 0 {
+			return name
+		}
+	}
+	return ""
 }
 
 func executable(path string) bool {
@@ -70,11 +98,14 @@ func (l *locator) missing() *sdk.Error {
 		Suggest("install it on the host's machine: %s", l.program.Install)
 }
 
-// ready returns the path of a program that is new enough.
+// ready returns the path of a program that is new enough, and that nobody but its owners can change.
 func (l *locator) ready(ctx context.Context, env sdk.Env, d Definition) (string, error) {
 	path, missing := l.find()
 	if missing != nil {
 		return "", missing
+	}
+	if err := l.guarded(path); err != nil {
+		return "", err
 	}
 	if l.program.MinVersion == "" {
 		return path, nil
@@ -110,9 +141,10 @@ func (l *locator) ask(ctx context.Context, env sdk.Env, d Definition, path strin
 	if args == nil {
 		args = []string{"--version"}
 	}
+	files := d.files()
 	_, err = env.Run(ctx, sandbox.Command{
 		Path: path, Args: args, Deadline: time.Now().Add(versionTimeout), StdoutLimit: 4 << 10,
-		Limits: limits(env.Policy), NoNewPrivileges: !d.FileCapabilities,
+		Limits: limits(env.Policy), NoNewPrivileges: true, Files: &files,
 		Stdout: func(p []byte) { out.Write(p) },
 	})
 	if err != nil {
@@ -139,6 +171,10 @@ func (l *locator) startError(err error) error {
 		return sdk.Errorf(sdk.KindCancelled, "the plugin is ending: %w", err)
 	case errors.As(err, &start) && start.Stage == "exec" && errors.Is(err, fs.ErrNotExist):
 		return l.missing()
+	case errors.As(err, &start) && start.Stage == "exec" && errors.Is(err, fs.ErrPermission):
+		return sdk.Errorf(sdk.KindExecution, "%s could not be run: %w", l.program.Name, err).
+			Suggest("the user of sandbox.run_as must be able to reach and execute the file; of a script, " +
+				"the interpreter must be among the Executes of the tool's definition")
 	}
 	return sdk.Errorf(sdk.KindExecution, "%s could not be run: %w", l.program.Name, err).
 		Suggest("see the host's log; a limit that cannot be set means no run")

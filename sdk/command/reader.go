@@ -7,13 +7,15 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
 
-// Reader makes a parsed result of what one run of a program prints. The bytes come from whatever the
-// program talked to: bound everything, and believe nothing. Any function may be nil. Stdout and Report
-// run at the same time as each other, Data after both have ended.
+// Reader makes a parsed result of what one run of a program prints. The bytes come from whatever the program
+// talked to: bound everything, and believe nothing. Any function may be nil. Stdout, Stderr and Report run at
+// the same time as each other, Data after they have ended.
 type Reader struct {
 	// Stdout gets the program's output in chunks, up to 4 MiB or what the caller asked for, whichever
 	// is more.
 	Stdout func(chunk []byte)
+	// Stderr gets the program's complaints likewise.
+	Stderr func(chunk []byte)
 	// Report reads what the program writes to descriptor 3, up to the end. Its error is put into the
 	// metadata.
 	Report func(r io.Reader) error

@@ -51,7 +51,10 @@ func (s *started) wait(t *testing.T) {
 const treeLines = 3
 
 func TestNothingOutlivesAProgramThatExits(t *testing.T) {
-	p := newPool(t)
+	inBothModes(t, nothingOutlivesAProgramThatExits)
+}
+
+func nothingOutlivesAProgramThatExits(t *testing.T, p *sandbox.Pool) {
 	mark := newMark(t)
 	out, got := run(t, p, tool(t, "tree", "leave", mark))
 	wantNone(t, mark)
@@ -60,8 +63,9 @@ func TestNothingOutlivesAProgramThatExits(t *testing.T) {
 	}
 }
 
-func TestNothingOutlivesACancelledRun(t *testing.T) {
-	p := newPool(t)
+func TestNothingOutlivesACancelledRun(t *testing.T) { inBothModes(t, nothingOutlivesACancelledRun) }
+
+func nothingOutlivesACancelledRun(t *testing.T, p *sandbox.Pool) {
 	mark := newMark(t)
 	ctx, cancel := gocontext.WithCancel(context())
 	defer cancel()
@@ -77,10 +81,11 @@ func TestNothingOutlivesACancelledRun(t *testing.T) {
 	}
 }
 
-func TestNothingOutlivesASIGKILL(t *testing.T) {
+func TestNothingOutlivesASIGKILL(t *testing.T) { inBothModes(t, nothingOutlivesASIGKILL) }
+
+func nothingOutlivesASIGKILL(t *testing.T, p *sandbox.Pool) {
 	for name, victim := range map[string]int{"of the tool": 0, "of the supervisor": 1} {
 		t.Run(name, func(t *testing.T) {
-			p := newPool(t)
 			mark := newMark(t)
 			s := begin(t, context(), p, tool(t, "tree", "stay", mark), treeLines)
 			if err := syscall.Kill(s.lines.pids(t, "tree")[victim], syscall.SIGKILL); err != nil {
@@ -103,18 +108,20 @@ func TestNothingOutlivesASIGKILL(t *testing.T) {
 }
 
 func TestNothingOutlivesASIGKILLOfThePlugin(t *testing.T) {
-	t.Run("with its supervisor at work", func(t *testing.T) { killPlugin(t, false) })
-	t.Run("with its supervisor stopped", func(t *testing.T) { killPlugin(t, true) })
+	for _, mode := range []string{"default", "shared"} {
+		t.Run("with its supervisor at work, "+mode, func(t *testing.T) { killPlugin(t, mode, false) })
+		t.Run("with its supervisor stopped, "+mode, func(t *testing.T) { killPlugin(t, mode, true) })
+	}
 }
 
-func killPlugin(t *testing.T, stopped bool) {
+func killPlugin(t *testing.T, mode string, stopped bool) {
 	mark := newMark(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := wantLines(treeLines)
-	cmd := exec.Command(exe, "tool=plugin", mark)
+	cmd := exec.Command(exe, "tool=plugin", mark, mode, openCopy(t, exe))
 	tmp := t.TempDir()
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	cmd.Stdout, cmd.Stderr = l, os.Stderr
@@ -143,8 +150,9 @@ func killPlugin(t *testing.T, stopped bool) {
 	}
 }
 
-func TestAHungSupervisorHoldsNobody(t *testing.T) {
-	p := newPool(t)
+func TestAHungSupervisorHoldsNobody(t *testing.T) { inBothModes(t, aHungSupervisorHoldsNobody) }
+
+func aHungSupervisorHoldsNobody(t *testing.T, p *sandbox.Pool) {
 	mark := newMark(t)
 	ctx, cancel := gocontext.WithCancel(context())
 	defer cancel()
@@ -161,8 +169,9 @@ func TestAHungSupervisorHoldsNobody(t *testing.T) {
 	}
 }
 
-func TestSupervisorsAreUsedAgain(t *testing.T) {
-	p := newPool(t)
+func TestSupervisorsAreUsedAgain(t *testing.T) { inBothModes(t, supervisorsAreUsedAgain) }
+
+func supervisorsAreUsedAgain(t *testing.T, p *sandbox.Pool) {
 	_, first := run(t, p, tool(t, "parent"))
 	for range 10 {
 		if _, again := run(t, p, tool(t, "parent")); again != first {
@@ -179,8 +188,9 @@ func TestSupervisorsAreUsedAgain(t *testing.T) {
 	}
 }
 
-func TestADeadSupervisorIsReplaced(t *testing.T) {
-	p := newPool(t)
+func TestADeadSupervisorIsReplaced(t *testing.T) { inBothModes(t, aDeadSupervisorIsReplaced) }
+
+func aDeadSupervisorIsReplaced(t *testing.T, p *sandbox.Pool) {
 	for range 5 {
 		s := begin(t, context(), p, tool(t, "parent"), 1)
 		s.wait(t)
@@ -199,8 +209,9 @@ func TestADeadSupervisorIsReplaced(t *testing.T) {
 }
 
 // A job that lies unread in the socket of a supervisor that dies goes to another one.
-func TestAnUnreadJobIsOfferedAgain(t *testing.T) {
-	p := newPool(t)
+func TestAnUnreadJobIsOfferedAgain(t *testing.T) { inBothModes(t, anUnreadJobIsOfferedAgain) }
+
+func anUnreadJobIsOfferedAgain(t *testing.T, p *sandbox.Pool) {
 	_, text := run(t, p, tool(t, "parent"))
 	pid := pidOf(t, text)
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -239,17 +250,24 @@ func pidOf(t *testing.T, text string) int {
 
 func TestNothingLeaksFromJobToJob(t *testing.T) {
 	p := newPool(t)
-	// Root can write into the working directory, others cannot: either way the next finds nothing.
-	if out, _ := run(t, p, tool(t, "litter")); (out.ExitCode == 0) != (os.Getuid() == 0) {
-		t.Fatalf("Run() = %+v", out)
+	// Nobody can write into the working directory but who is above permissions: either way the next finds
+	// nothing.
+	for _, capabilities := range [][]string{nil, {"CAP_DAC_OVERRIDE"}} {
+		c := tool(t, "litter")
+		c.Capabilities = capabilities
+		can := capabilities != nil && sandbox.Available("CAP_DAC_OVERRIDE")
+		if out, _ := run(t, p, c); (out.ExitCode == 0) != can {
+			t.Fatalf("Run(with %v) = %+v, want to litter: %v", capabilities, out, can)
+		}
 	}
 	if _, got := run(t, p, tool(t, "list")); strings.TrimSpace(got) != "0" {
 		t.Errorf("the next program finds %s files", got)
 	}
 }
 
-func TestCloseEndsRuns(t *testing.T) {
-	p := newPool(t)
+func TestCloseEndsRuns(t *testing.T) { inBothModes(t, closeEndsRuns) }
+
+func closeEndsRuns(t *testing.T, p *sandbox.Pool) {
 	mark := newMark(t)
 	s := begin(t, context(), p, tool(t, "tree", "stay", mark), treeLines)
 	supervisor := watch(t, s.lines.pids(t, "tree")[1:])
@@ -277,8 +295,12 @@ func TestNothingIsHeldAfterManyRuns(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				for range n / 4 {
-					run(t, p, tool(t, "exit", "0"))
+				for i := range n / 4 {
+					c := full("/bin/true")
+					if i%16 == 0 {
+						c = tool(t, "exit", "0")
+					}
+					run(t, p, c)
 				}
 			})
 		}
@@ -286,7 +308,7 @@ func TestNothingIsHeldAfterManyRuns(t *testing.T) {
 	}
 	base, goroutines := countFds(t), runtime.NumGoroutine()
 	burst(8)
-	burst(200)
+	burst(1000)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -341,12 +363,33 @@ func TestTheMarkerAloneDoesNothing(t *testing.T) {
 	}
 }
 
-func TestLayersAreActiveHere(t *testing.T) {
+func TestLayersSayWhatIsInForce(t *testing.T) { asEach(t, layersSayWhatIsInForce) }
+
+func layersSayWhatIsInForce(t *testing.T) {
+	root := os.Getuid() == 0
+	want := map[string]bool{
+		"supervisor": true, "resource limits": true, "clean start": true, "survivor search": true,
+		"no new privileges": true, "landlock": sandbox.LandlockABI() > 0, "capabilities": true,
+		"own user": root && sandbox.Available("CAP_SETUID") && sandbox.Available("CAP_SETGID") &&
+			sandbox.Available("CAP_KILL"),
+		"PID namespace": sandbox.Available("CAP_SYS_ADMIN"), "cgroup": false,
+	}
+	var names []string
 	for _, l := range sandbox.Layers() {
-		t.Logf("%-22s %-5v %s", l.Name, l.Active, l.Detail)
-		if l.Name == "" || l.Detail == "" {
-			t.Errorf("incomplete: %+v", l)
+		t.Logf("%-18s %-5v %s", l.Name, l.Active, l.Detail)
+		names = append(names, l.Name)
+		if active, known := want[l.Name]; !known || l.Active != active || l.Detail == "" {
+			t.Errorf("Layers() has %+v, want active %v", l, active)
 		}
+	}
+	if len(names) != len(want) {
+		t.Errorf("Layers() = %q", names)
+	}
+	// What is said of the namespace is what a run has: its supervisor is number 1 there.
+	p := newPool(t)
+	_, got := run(t, p, tool(t, "inner"))
+	if inside := strings.TrimSpace(got) == "1"; inside != want["PID namespace"] {
+		t.Errorf("the parent of a program is number %s, Layers says %v", got, want["PID namespace"])
 	}
 }
 

@@ -31,8 +31,10 @@ type Limits struct {
 	CPU          time.Duration // whole seconds, rounded up; 0 means up to the run's deadline and 5 s more
 	AddressSpace uint64        // bytes; 0 means 512 MiB
 	OpenFiles    uint64        // 0 means 256
-	Processes    uint64        // of the user, as the kernel counts; not root's; 0 means not set
-	FileSize     uint64        // bytes a file may grow to; 0 means that no file may grow
+	// Processes counts all of the program's user, on the machine, as the kernel does; root's are not bound.
+	// A user who has more when the program starts cannot execute it. 0 means not set.
+	Processes uint64
+	FileSize  uint64 // bytes a file may grow to; 0 means that no file may grow
 }
 
 // DefaultLimits is what a zero Limits means: 512 MiB, 256 files, no growing file.

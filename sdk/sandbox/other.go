@@ -5,6 +5,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"sync"
@@ -62,6 +63,9 @@ func (p *Pool) Run(ctx context.Context, c Command) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	if err := c.confine(); err != nil {
+		return Outcome{}, &StartError{"check the command", err}
+	}
 	if err := p.enter(); err != nil {
 		return Outcome{}, err
 	}
@@ -83,6 +87,20 @@ func (p *Pool) Run(ctx context.Context, c Command) (Outcome, error) {
 	out.Elapsed = time.Since(begun)
 	s.finish(&out)
 	return out, nil
+}
+
+// confine refuses what would be a promise here. Capabilities a program has none on this platform, and that of
+// NoNewPrivileges and Files it has nothing is what Layers says.
+func (c *Command) confine() error {
+	if _, err := parseCapabilities(c.Capabilities); err != nil {
+		return err
+	}
+	me := User{uint32(os.Geteuid()), uint32(os.Getegid())}
+	if u := c.RunAs; u != nil && *u != me {
+		return fmt.Errorf("only on Linux can a program run as another user, such as %d:%d: leave RunAs nil",
+			u.UID, u.GID)
+	}
+	return nil
 }
 
 // start starts the program in a process group of its own, and the readers of its pipes.
@@ -165,6 +183,10 @@ func terminate(cmd *exec.Cmd, grace time.Duration, exited <-chan struct{}) {
 	}
 }
 
+// Available reports whether a program that is started with this capability among its Capabilities has
+// it: capabilities are Linux's.
+func Available(string) bool { return false }
+
 // Layers says what protects this machine from a program, and what does not.
 func Layers() []Layer {
 	return []Layer{
@@ -174,7 +196,12 @@ func Layers() []Layer {
 			"Linux on amd64 and arm64 only: what leaves its group, or outlives this process, lives on"},
 		{"resource limits", false,
 			"Linux on amd64 and arm64 only: CPU time, memory and files are not limited"},
-		{"no new privileges", false, "Linux only"},
-		{"landlock", false, "Linux only"},
+		{"survivor search", false, "Linux only: what this process leaves when it is killed lives on"},
+		{"no new privileges", false, "Linux only: programs may gain what their files carry"},
+		{"landlock", false, "Linux only: a program sees all files that its user may see"},
+		{"own user", false, "Linux only: programs run as the user of this process"},
+		{"capabilities", false, "Linux only: a program has all rights of its user"},
+		{"PID namespace", false, "Linux only: programs see, and can signal, other processes of their user"},
+		{"cgroup", false, "Linux only, and not used there"},
 	}
 }

@@ -20,6 +20,7 @@ type Pool struct {
 	ctx    context.Context // ends with Close: runs treat that as their own cancellation
 	cancel context.CancelFunc
 	live   sync.WaitGroup // counts supervisors; Add under mu, while closed is false
+	shared bool           // for tests: supervisors stay in the PID namespace of this process
 
 	mu     sync.Mutex // guards what follows
 	closed bool
@@ -84,11 +85,25 @@ func (p *Pool) take() (w *worker, fresh bool, err error) {
 	}
 	p.live.Add(1)
 	p.mu.Unlock()
-	if w, err = startWorker(p.config.Dir); err != nil {
+	if w, err = p.start(); err != nil {
 		p.live.Done()
 		return nil, false, err
 	}
 	return w, true, nil
+}
+
+// start starts a supervisor: in a PID namespace where that can be. What could be at the first trial may
+// meet a limit later, and is then done without.
+func (p *Pool) start() (*worker, error) {
+	if p.shared || namespaces() != nil {
+		return startWorker(p.config.Dir, false)
+	}
+	w, err := startWorker(p.config.Dir, true)
+	if err != nil {
+		p.log.Warn("sandbox: no PID namespace for a supervisor, trying without", "err", err)
+		return startWorker(p.config.Dir, false)
+	}
+	return w, nil
 }
 
 // put takes back a supervisor that has done its job.

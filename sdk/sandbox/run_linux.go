@@ -44,7 +44,7 @@ func (p *Pool) Run(ctx context.Context, c Command) (Outcome, error) {
 	}
 	job, err := encode(&c)
 	if err != nil {
-		return Outcome{}, &StartError{"encode the job", err}
+		return Outcome{}, err
 	}
 	r := run{pool: p, ctx: ctx, command: &c, job: job, until: c.Deadline}
 	if r.over(begun) {
@@ -73,10 +73,16 @@ func encode(c *Command) ([]byte, error) {
 		OpenFiles:    c.Limits.OpenFiles,
 		CPU:          c.Limits.cpuSeconds(),
 		AddressSpace: c.Limits.AddressSpace,
-		NoNewPrivs:   c.NoNewPrivileges,
 		Report:       c.Report != nil,
 	}
-	return job.Append(make([]byte, 0, 1024))
+	if err := c.confine(&job); err != nil {
+		return nil, err
+	}
+	packet, err := job.Append(make([]byte, 0, 2048))
+	if err != nil {
+		return nil, &StartError{"encode the job", err}
+	}
+	return packet, nil
 }
 
 // phase is how far a run is on its way to an end.
@@ -147,6 +153,10 @@ func (r *run) open() error {
 		}
 		readEnds = append(readEnds, os.NewFile(uintptr(fds[0]), "output"))
 		r.writeEnds = append(r.writeEnds, fds[1])
+		if u := r.command.RunAs; u != nil && own().root {
+			// So that the program can open it by name, as /dev/fd/3. If not, it has the descriptor.
+			_ = syscall.Fchown(fds[1], int(u.UID), int(u.GID))
+		}
 	}
 	r.streams.start(r.command, readEnds)
 	return nil
@@ -280,11 +290,12 @@ func (r *run) ask(w *worker, until time.Time) {
 	r.phase, r.until = asked, until
 }
 
-// lose ends all that a dead or hung supervisor ran. The brand finds it all; the pidfd, and the group
-// as long as its leader exists, are for kernels or limits where no brand could be set.
+// lose ends all that a dead or hung supervisor ran. In a PID namespace the kernel does, when the supervisor
+// is dead. Else the brand finds it all; the pidfd, and the group as long as its leader exists, are for
+// kernels or limits where no brand could be set.
 func (r *run) lose(w *worker, cause error) {
-	if r.pidfd >= 0 && killPidfd(r.pidfd) {
-		_ = syscall.Kill(-r.pid, syscall.SIGKILL)
+	if r.pidfd >= 0 && killPidfd(r.pidfd) && !w.namespace {
+		_ = syscall.Kill(-r.pid, syscall.SIGKILL) // in a namespace the number would mean somebody else here
 	}
 	w.destroy()
 	r.pool.retire(w)

@@ -14,9 +14,14 @@
 // When Run returns, the program and all its descendants are dead, also those that made sessions of their
 // own and lost their parents. They die too when this process is killed, by whatever signal.
 //
+// A command can ask for more: another user, no capabilities but some, no way to gain any, and a list of
+// the files that the program sees. What it asks for is done before the program's first instruction, or the
+// program does not run.
+//
 // On Linux each running program belongs to a supervisor: this same executable, started again, which
 // turns into one while its packages are initialised (internal/supervisor). Supervisors are used again,
-// so that a run costs little more than fork and exec. When a limit cannot be set the program does not run.
+// so that a run costs little more than fork and exec. Where this process may, each has a PID namespace of its
+// own: then the kernel itself kills all that it started when it dies.
 //
 // Elsewhere programs are started with os/exec and there are fewer layers; [Layers] says which.
 package sandbox
@@ -75,8 +80,25 @@ type Command struct {
 	Limits Limits
 
 	// NoNewPrivileges keeps the program from gaining privileges through set-user-ID bits and file
-	// capabilities. Linux only.
+	// capabilities. Without it a program of an ordinary user may gain what its file carries, whatever
+	// Capabilities says; one that stays root's may not. Linux only.
 	NoNewPrivileges bool
+
+	// RunAs is the user that the program becomes, without any further group; nil: it stays as this process
+	// is. Only root, with CAP_SETUID, CAP_SETGID and CAP_KILL, can run a program as another user: elsewhere
+	// such a run fails.
+	RunAs *User
+
+	// Capabilities are what the program has, such as "CAP_NET_RAW", of what this process can hand on; all
+	// others are given up for good, by root too. What this process lacks is left out: see Available. A
+	// program whose file carries further ones, as ping's may, can then not be executed at all when root
+	// starts it: the kernel rather refuses than runs it with less. Linux only.
+	Capabilities []string
+
+	// Files is what the program may see of the file system, by Landlock; nil: all that its user may.
+	// It needs NoNewPrivileges. A kernel without Landlock runs the program without: see Layers.
+	// SystemFiles are those that every program needs.
+	Files *Files
 
 	// Deadline is when the whole tree gets SIGTERM. Zero means never.
 	Deadline time.Time
@@ -97,6 +119,20 @@ type Command struct {
 	// Report, if set, gives the program a pipe as descriptor 3 and is called in a goroutine to read
 	// it up to its end. What it leaves is read and dropped.
 	Report func(io.Reader) error
+}
+
+// User is a user of the system, by numbers.
+type User struct{ UID, GID uint32 }
+
+// Files are paths that a program may use, by absolute name; a directory means all below it. A name stands for
+// the file that has it when the program starts, and symbolic links are followed. Names that do not exist
+// are passed over. Descriptors that the program is given are not touched.
+//
+// Names below /proc/self, and /proc/net, are the program's own, and not those of programs that it starts.
+type Files struct {
+	Read    []string // files and directories to read
+	Execute []string // to read and execute; the program is always among them, a script's interpreter is not
+	Write   []string // to read, and to write where they exist; not to make or remove
 }
 
 // Outcome is how a run went.
@@ -153,6 +189,12 @@ func (c Command) resolve(now time.Time) (Command, error) {
 		return c, &StartError{"check the command", fmt.Errorf("path %q has a NUL", c.Path)}
 	case c.Grace < 0:
 		return c, &StartError{"check the command", fmt.Errorf("grace %v is negative", c.Grace)}
+	case c.Files != nil && !c.NoNewPrivileges:
+		return c, &StartError{"check the command",
+			errors.New("Files needs NoNewPrivileges: set it, or leave Files nil")}
+	}
+	if err := c.Files.check(); err != nil {
+		return c, &StartError{"check the command", err}
 	}
 	if c.Env == nil {
 		c.Env = defaultEnv()

@@ -24,6 +24,9 @@ import (
 // patience bounds the wait for an event that must come.
 const patience = 30 * time.Second
 
+// nobody is a user, and a group, without rights.
+const nobody = 65534
+
 func context() gocontext.Context { return gocontext.Background() }
 
 // roomy is for tools written in Go: the runtime reserves more address space than 512 MiB, and the race
@@ -39,6 +42,17 @@ func newPool(t testing.TB) *sandbox.Pool {
 	p := sandbox.New(sandbox.Config{Dir: t.TempDir()})
 	t.Cleanup(func() { _ = p.Close() })
 	return p
+}
+
+// inBothModes runs test with supervisors in PID namespaces of their own, where this machine and user allow
+// it, and without.
+func inBothModes(t *testing.T, test func(t *testing.T, p *sandbox.Pool)) {
+	t.Run("by default", func(t *testing.T) { test(t, newPool(t)) })
+	t.Run("without a PID namespace", func(t *testing.T) {
+		p := newPool(t)
+		sandbox.Shared(p)
+		test(t, p)
+	})
 }
 
 func newMark(t testing.TB) string {

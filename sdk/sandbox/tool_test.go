@@ -3,6 +3,7 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
@@ -38,9 +38,10 @@ func init() {
 	tools = map[string]func([]string){
 		"exit":     func(args []string) { n, _ := strconv.Atoi(args[0]); syscall.Exit(n) },
 		"state":    printState,
-		"ready":    func([]string) { fmt.Println("ready", os.Getpid(), os.Getppid()); block() },
+		"ready":    func([]string) { pid, parent := numbers(); fmt.Println("ready", pid, parent); block() },
 		"stubborn": func([]string) { signal.Ignore(syscall.SIGTERM); fmt.Println("ready"); block() },
-		"parent":   func([]string) { fmt.Println(os.Getppid()) },
+		"parent":   func([]string) { _, parent := numbers(); fmt.Println(parent) },
+		"inner":    func([]string) { fmt.Println(os.Getppid()) },
 		"tree":     growTree,
 		"branch":   growBranch,
 		"leaf":     growLeaf,
@@ -48,6 +49,7 @@ func init() {
 		"burn":     burn,
 		"grow":     grow,
 		"report":   report,
+		"attempt":  attempt,
 		"litter":   func([]string) { check(os.WriteFile("left", nil, 0o600)) },
 		"list":     func([]string) { names, err := filepath.Glob("*"); check(err); fmt.Println(len(names)) },
 		"suicide":  func([]string) { check(syscall.Kill(os.Getpid(), syscall.SIGKILL)); block() },
@@ -60,6 +62,19 @@ func check(err error) {
 		fmt.Fprintln(os.Stderr, err)
 		syscall.Exit(3)
 	}
+}
+
+// numbers gives those of this process and its parent as /proc has them, which the tests look at too: in a
+// PID namespace getpid knows others.
+func numbers() (pid, parent int) {
+	stat, err := os.ReadFile("/proc/self/stat")
+	check(err)
+	_, err = fmt.Sscan(string(stat), &pid)
+	check(err)
+	var state string
+	_, err = fmt.Sscan(string(stat[bytes.LastIndexByte(stat, ')')+1:]), &state, &parent)
+	check(err)
+	return pid, parent
 }
 
 // block does not use select{}: the runtime would call that a deadlock.
@@ -115,7 +130,8 @@ func growTree(args []string) {
 	mark := args[len(args)-1]
 	check(self(true, "tool=branch", mark).Run())
 	check(self(false, "tool=leaf", mark).Start())
-	fmt.Println("tree", os.Getpid(), os.Getppid())
+	pid, parent := numbers()
+	fmt.Println("tree", pid, parent)
 	if args[0] == "stay" {
 		block()
 	}
@@ -125,7 +141,8 @@ func growBranch(args []string) { check(self(true, "tool=leaf", args[0]).Start())
 
 func growLeaf([]string) {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
-	fmt.Println("leaf", os.Getpid())
+	pid, _ := numbers()
+	fmt.Println("leaf", pid)
 	block()
 }
 
@@ -173,16 +190,16 @@ func report(args []string) {
 	fmt.Println("text")
 }
 
-// bePlugin runs a tree in a pool of its own and passes its output on, until it is killed.
+// bePlugin runs a tree, under all layers, in a pool of its own and passes its output on, until it is killed.
 func bePlugin(args []string) {
 	pool := sandbox.New(sandbox.Config{})
-	exe, err := os.Executable()
-	check(err)
-	_, err = pool.Run(context(), sandbox.Command{
-		Path: exe, Args: []string{"tool=tree", "stay", args[0]},
-		Limits:   roomy(),
-		Deadline: time.Now().Add(time.Hour),
-		Stdout:   func(b []byte) { _, _ = os.Stdout.Write(b) },
-	})
+	if args[1] == "shared" {
+		sandbox.Shared(pool)
+	}
+	c := full(args[2], "tool=tree", "stay", args[0])
+	c.Files.Execute = append(c.Files.Execute, "/")
+	c.Limits = roomy()
+	c.Stdout = func(b []byte) { _, _ = os.Stdout.Write(b) }
+	_, err := pool.Run(context(), c)
 	check(err)
 }

@@ -26,8 +26,10 @@ type worker struct {
 	conn    *net.UnixConn
 	dir     string // the empty directory in which it runs programs
 	brand   uint64 // what its programs are recognised by, see the other side's setBrand
-	oob     [64]byte
-	packet  [supervisor.MessageSize]byte
+	// namespace: it is the init of a PID namespace, and numbers of processes that it tells are of that one.
+	namespace bool
+	oob       [64]byte
+	packet    [supervisor.MessageSize]byte
 }
 
 // startWorker starts this executable again, to become a supervisor. It does not wait for that: a
@@ -36,7 +38,7 @@ type worker struct {
 // The signal at our death only wakes a supervisor that was stopped: it follows the thread that forks, not
 // this process, so that it may come too early, and does no harm then. The socket is what tells the
 // supervisor of our end, and we alone hold this end of it.
-func startWorker(tmp string) (*worker, error) {
+func startWorker(tmp string, namespace bool) (*worker, error) {
 	dir, err := emptyDir(tmp)
 	if err != nil {
 		return nil, &StartError{"make an empty directory", err}
@@ -47,8 +49,8 @@ func startWorker(tmp string) (*worker, error) {
 		return nil, &StartError{"make a socket pair", err}
 	}
 	defer theirs.Close()
-	w := &worker{conn: conn, dir: dir, brand: newBrand()}
-	if w.process, err = spawn(dir, theirs, w.brand); err != nil {
+	w := &worker{conn: conn, dir: dir, brand: newBrand(), namespace: namespace}
+	if w.process, err = spawn(dir, theirs, w.brand, namespace); err != nil {
 		_ = conn.Close()
 		_ = os.Remove(dir)
 		return nil, &StartError{"start a supervisor", err}
@@ -56,12 +58,17 @@ func startWorker(tmp string) (*worker, error) {
 	return w, nil
 }
 
+// emptyDir makes a directory that nobody can write to; root's is open to the users of its programs.
 func emptyDir(tmp string) (string, error) {
 	dir, err := os.MkdirTemp(tmp, "gatehouse-empty-")
 	if err != nil {
 		return "", err
 	}
-	return dir, os.Chmod(dir, 0o500)
+	mode := os.FileMode(0o500)
+	if own().root {
+		mode = 0o555
+	}
+	return dir, os.Chmod(dir, mode)
 }
 
 // socketPair gives our end, which exec closes, and that of a supervisor.
@@ -87,7 +94,7 @@ func newBrand() uint64 {
 	return 1<<60 | binary.LittleEndian.Uint64(b[:])>>4
 }
 
-func spawn(dir string, control *os.File, brand uint64) (*os.Process, error) {
+func spawn(dir string, control *os.File, brand uint64, namespace bool) (*os.Process, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -103,8 +110,25 @@ func spawn(dir string, control *os.File, brand uint64) (*os.Process, error) {
 			"GOGC=off", "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1",
 		},
 		Files: []*os.File{null, null, null, control},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGCONT},
+		Sys:   supervisorAttr(namespace),
 	})
+}
+
+// supervisorAttr hands the capabilities on to a supervisor: exec keeps root's, and those of an ordinary
+// user only when asked.
+func supervisorAttr(namespace bool) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGCONT}
+	if namespace {
+		attr.Cloneflags = syscall.CLONE_NEWPID
+	}
+	if p := own(); !p.root {
+		for n := range uintptr(64) {
+			if p.inheritable.has(int(n)) {
+				attr.AmbientCaps = append(attr.AmbientCaps, n)
+			}
+		}
+	}
+	return attr
 }
 
 // send hands over a job with the descriptors of its streams.

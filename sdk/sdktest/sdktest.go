@@ -40,6 +40,11 @@ type Options struct {
 	Hosts map[string][]string
 	// Config is the plugin's own section of the configuration.
 	Config json.RawMessage
+	// RunAs is who programs run as when the test is root's, as sdk.Policy has it; empty: nobody, who may not
+	// enter the temporary directories of a test.
+	RunAs string
+	// Require names the layers of the sandbox without which no program is run.
+	Require []string
 	// Timeout is the deadline of a call; zero: 60 s.
 	Timeout time.Duration
 	// MaxStdout and MaxStderr cap the output; zero: 1 MiB and 256 KiB.
@@ -77,7 +82,9 @@ func New(t testing.TB, p sdk.Plugin, o Options) *Bench {
 		b.scope.Networks = o.Networks
 	}
 	b.manifest, _ = h.Describe(context.Background()) // a Handler always can
-	b.Configure(sdk.Policy{AllowIntrusive: o.AllowIntrusive, Config: o.Config})
+	b.Configure(sdk.Policy{
+		AllowIntrusive: o.AllowIntrusive, Config: o.Config, RunAs: o.RunAs, Require: o.Require,
+	})
 	return b
 }
 

@@ -29,13 +29,6 @@ type Error struct {
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-func syntax(text, why string) *Error {
-	return &Error{
-		Reason: Syntax, Message: fmt.Sprintf("%q is not a target: %s", text, why),
-		Suggestion: "give an IPv4 address (10.0.3.7), a network (10.0.3.0/24) or a name below an allowed suffix",
-	}
-}
-
 func (p Policy) outside(message string) *Error {
 	return &Error{Reason: Outside, Message: message, Suggestion: "allowed are " + p.String()}
 }

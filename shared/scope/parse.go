@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -11,11 +12,23 @@ import (
 // quad with a canonical prefix length (host bits are masked off), and a DNS name in letters, digits, hyphens
 // and dots. Everything that programs read in more than one way is refused: leading zeros, octal, hexadecimal
 // and one-number addresses, netmasks, ranges, wildcards, lists, ports, URLs, zones, IPv6, blanks. Errors are
-// [*Error].
+// [*Error], and say what the text looks like and how to write it.
 func Parse(s string) (Target, error) {
 	if err := checkBytes(s); err != nil {
 		return Target{}, err
 	}
+	t, err := parse(s)
+	if err == nil {
+		return t, nil
+	}
+	if refused := (*Error)(nil); errors.As(err, &refused) {
+		return Target{}, refused
+	}
+	return Target{}, syntax(s, err.Error())
+}
+
+// parse reads a text whose bytes are checked. Its errors say why it is no target; an [*Error] says it all.
+func parse(s string) (Target, error) {
 	host, bits, isNetwork := strings.Cut(s, "/")
 	if looksNumeric(host) {
 		return parseLiteral(s, host, bits, isNetwork)
@@ -27,24 +40,46 @@ func Parse(s string) (Target, error) {
 		}
 	}
 	if isNetwork {
-		return Target{}, syntax(s, "a prefix length goes with an address, not with a name")
+		return Target{}, errors.New("a prefix length goes with an address, not with a name")
 	}
 	return parseName(s)
 }
 
 func checkBytes(s string) error {
 	if s == "" {
-		return syntax(s, "it is empty")
+		return &Error{Reason: Syntax, Message: "the target is empty", Suggestion: anything}
 	}
 	if len(s) > MaxLength {
-		return syntax(s[:40]+"...", fmt.Sprintf("it has %d bytes; allowed are %d", len(s), MaxLength))
+		return &Error{Reason: Syntax, Suggestion: anything,
+			Message: fmt.Sprintf("%q... is not a target: it has %d bytes; allowed are %d", s[:40], len(s),
+				MaxLength)}
 	}
-	for i := range len(s) {
-		if s[i] < 0x21 || s[i] > 0x7e {
-			return syntax(s, fmt.Sprintf("byte %d is not a printable ASCII character; blanks are not trimmed", i+1))
-		}
+	if i := foreign(s); i >= 0 {
+		return &Error{Reason: Syntax, Suggestion: instead(s, s[i]), Message: fmt.Sprintf(
+			"%q is not a target: byte %d is not a printable ASCII character; blanks are not trimmed", s, i+1)}
 	}
 	return nil
+}
+
+// foreign is the index of the first byte that no target has, or -1.
+func foreign(s string) int {
+	for i := range len(s) {
+		if s[i] < 0x21 || s[i] > 0x7e {
+			return i
+		}
+	}
+	return -1
+}
+
+// instead says what to do about a foreign byte.
+func instead(s string, b byte) string {
+	if bare := strings.Trim(s, " \t\r\n"); well(bare) {
+		return "give " + bare + ", without blanks around it"
+	}
+	if b >= 0x80 {
+		return "write names and addresses in ASCII: letters a to z, digits, hyphens and dots"
+	}
+	return "give one address, network or name, without blanks and control characters"
 }
 
 // looksNumeric reports whether a string could be read as an address by some program: its last label begins
@@ -56,14 +91,16 @@ func looksNumeric(host string) bool {
 
 func parseLiteral(text, host, bits string, isNetwork bool) (Target, error) {
 	addr, err := netip.ParseAddr(host)
-	if err != nil || !addr.Is4() || addr.String() != host {
-		return Target{}, syntax(text,
+	var canonical [15]byte // as long as an IPv4 address can be
+	if err != nil || !addr.Is4() || string(addr.AppendTo(canonical[:0])) != host {
+		return Target{}, errors.New(
 			"an address is four decimal numbers from 0 to 255 without leading zeros, such as 10.0.3.7")
 	}
 	n := 32
 	if isNetwork {
 		if n, err = strconv.Atoi(bits); err != nil || n < 0 || n > 32 || strconv.Itoa(n) != bits {
-			return Target{}, syntax(text, "a prefix length is a decimal number from 0 to 32, such as 10.0.3.0/24")
+			return Target{}, errors.New(
+				"a prefix length is a decimal number from 0 to 32, such as 10.0.3.0/24")
 		}
 	}
 	return Target{Text: text, Prefix: netip.PrefixFrom(addr, n).Masked()}, nil
@@ -74,7 +111,7 @@ func parseName(s string) (Target, error) {
 	labels := strings.Split(name, ".")
 	for _, l := range labels {
 		if why := badLabel(l); why != "" {
-			return Target{}, syntax(s, why)
+			return Target{}, errors.New(why)
 		}
 	}
 	return Target{Text: s, Name: name}, nil

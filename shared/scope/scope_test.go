@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"strings"
 	"testing"
 )
 
@@ -136,27 +135,4 @@ func TestPinTakesTheFirstAnswerAndKeepsTheName(t *testing.T) {
 	if err != nil || got.Prefix.String() != "10.1.2.3/32" || got.Text != "DB.lab.internal" {
 		t.Errorf("Pin = %+v, %v", got, err)
 	}
-}
-
-func FuzzPin(f *testing.F) {
-	for _, l := range corpus(f) {
-		f.Add(l.Target)
-	}
-	p := Default()
-	f.Fuzz(func(t *testing.T, s string) {
-		answer := func(context.Context, string) ([]netip.Addr, error) {
-			return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil
-		}
-		got, err := p.Pin(t.Context(), s, OrNetwork, answer)
-		if err != nil {
-			return
-		}
-		// What is accepted is in scope, small enough, and written in bytes that no program reads otherwise.
-		if !p.Contains(got.Prefix) || Addresses(got.Prefix) > 1024 || got.Prefix != got.Prefix.Masked() {
-			t.Errorf("Pin(%q) = %v", s, got.Prefix)
-		}
-		if strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789.-/") != "" || s[0] == '-' {
-			t.Errorf("Pin(%q) accepted foreign bytes", s)
-		}
-	})
 }

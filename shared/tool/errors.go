@@ -17,6 +17,7 @@ const (
 	KindValidation        Kind = "validation_error"     // bad arguments or target, flag not allowed, too large
 	KindOutOfScope        Kind = "out_of_scope"         // a target outside the allowed networks
 	KindIntrusiveDenied   Kind = "intrusive_denied"     // needs allow_intrusive
+	KindNeedsPrivilege    Kind = "needs_privilege"      // needs a right that the tool has not on this machine
 	KindUnauthenticated   Kind = "unauthenticated"      // no credential, or a bad one
 	KindForbidden         Kind = "forbidden"            // not for this client
 	KindToolNotFound      Kind = "tool_not_found"       // no such tool
@@ -34,8 +35,8 @@ const (
 )
 
 var kinds = []Kind{
-	KindValidation, KindOutOfScope, KindIntrusiveDenied, KindUnauthenticated, KindForbidden, KindToolNotFound,
-	KindDisabled, KindRateLimited, KindOverloaded, KindBreakerOpen, KindUnavailable, KindNotFound, KindTimeout,
+	KindValidation, KindOutOfScope, KindIntrusiveDenied, KindNeedsPrivilege, KindUnauthenticated, KindForbidden,
+	KindToolNotFound, KindDisabled, KindRateLimited, KindOverloaded, KindBreakerOpen, KindUnavailable, KindNotFound, KindTimeout,
 	KindResourceExhausted, KindExecution, KindCancelled, KindUnknown,
 }
 

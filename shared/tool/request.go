@@ -61,6 +61,13 @@ type Event struct {
 type Exec struct {
 	Program string   // absolute path
 	Argv    []string // exactly, argv[0] included
+	Files   []File   // the program, and the files that decide what it does, as they were before it ran
+}
+
+// File is a file as it was.
+type File struct {
+	Path   string `json:"path"`   // absolute
+	SHA256 string `json:"sha256"` // 64 lower-case hexadecimal digits
 }
 
 // Stream is one of the two texts that a program prints.

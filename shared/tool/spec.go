@@ -15,6 +15,7 @@ const (
 	MaxTools       = 256       // tools of one plugin
 	MaxDescription = 16 << 10  // bytes of a description
 	MaxSchema      = 256 << 10 // bytes of one JSON Schema
+	MaxDetails     = 64 << 10  // bytes of Facts.Details
 )
 
 var nameRE = regexp.MustCompile(`\A[A-Za-z0-9_-]{1,64}\z`)
@@ -27,6 +28,14 @@ type Manifest struct {
 	Name    string
 	Version string
 	Tools   []Spec
+	Layers  []Layer // what protects this machine from the programs that the plugin runs; none if it runs none
+}
+
+// Layer is one of the things that protect a machine from a program, or would.
+type Layer struct {
+	Name   string `json:"name"`   // such as "landlock"
+	Active bool   `json:"active"` // whether it is in force here
+	Detail string `json:"detail"` // what it does, or what is missing
 }
 
 // Spec is what a plugin says about one of its tools. Zero values of the numbers mean "the host's default".
@@ -96,6 +105,7 @@ type Facts struct {
 	AllowedFlags []string          // in the order in which help shows them
 	GatedFlags   []string          // allowed only with Policy.AllowIntrusive
 	Templates    map[string]string // name -> arguments
+	Details      json.RawMessage   // more of it, a JSON object in the tool's own words; empty: none
 }
 
 // Policy is what the host hands to a plugin with Configure, at start and at each reload. A plugin applies it
@@ -110,6 +120,13 @@ type Policy struct {
 
 	MaxMemory    uint64 // bytes of address space of a tool process
 	MaxOpenFiles uint64 // descriptors of a tool process
+
+	// RunAs is the user that programs run as when the plugin is root's: "" or "auto" for nobody, "none" for root
+	// itself, a name, or "uid:gid". A plugin that is not root's runs programs as its own user.
+	RunAs string
+	// Require names the layers of the sandbox without which no program is run; empty: those that cannot be done
+	// without. See Layer.
+	Require []string
 
 	Config json.RawMessage // the plugin's own section of the configuration; empty: none
 }
@@ -152,6 +169,9 @@ func (s Spec) validate() error {
 	case s.Breaker.Threshold < 0 || s.Breaker.Recovery < 0:
 		return fmt.Errorf("tool %s: a breaker setting is negative", s.Name)
 	}
+	if d := s.Facts.Details; len(d) > MaxDetails || len(d) > 0 && !isObject(d) {
+		return fmt.Errorf("tool %s: the details must be a JSON object of at most %d bytes", s.Name, MaxDetails)
+	}
 	if err := objectSchema(s.InputSchema); err != nil {
 		return fmt.Errorf("tool %s: input schema: %w", s.Name, err)
 	}
@@ -178,6 +198,11 @@ func (s Spec) validateTargets() error {
 		}
 	}
 	return nil
+}
+
+func isObject(raw json.RawMessage) bool {
+	trimmed := bytes.TrimSpace(raw)
+	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(trimmed)
 }
 
 // objectSchema holds what MCP asks of a tool's schema: a JSON object with "type": "object".

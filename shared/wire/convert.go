@@ -15,6 +15,9 @@ func manifestToPB(m tool.Manifest) *toolpb.DescribeResponse {
 	for _, s := range m.Tools {
 		pb.Tools = append(pb.Tools, specToPB(s))
 	}
+	for _, l := range boundedLayers(m.Layers) {
+		pb.Layers = append(pb.Layers, &toolpb.Layer{Name: l.Name, Active: l.Active, Detail: l.Detail})
+	}
 	return pb
 }
 
@@ -23,7 +26,25 @@ func manifestFromPB(pb *toolpb.DescribeResponse) tool.Manifest {
 	for _, t := range pb.GetTools() {
 		m.Tools = append(m.Tools, specFromPB(t))
 	}
+	for _, l := range pb.GetLayers() {
+		m.Layers = append(m.Layers, tool.Layer{Name: l.GetName(), Active: l.GetActive(), Detail: l.GetDetail()})
+	}
+	m.Layers = boundedLayers(m.Layers)
 	return m
+}
+
+// maxLayers is how many layers of a sandbox are told of.
+const maxLayers = 64
+
+// boundedLayers repairs and bounds what a plugin says of its sandbox.
+func boundedLayers(list []tool.Layer) []tool.Layer {
+	var out []tool.Layer
+	for _, l := range list[:min(len(list), maxLayers)] {
+		out = append(out, tool.Layer{
+			Name: cut(text(l.Name), tool.MaxNameLength), Active: l.Active, Detail: cut(text(l.Detail), tool.MaxHealthText),
+		})
+	}
+	return out
 }
 
 func specToPB(s tool.Spec) *toolpb.Tool {
@@ -40,7 +61,7 @@ func specToPB(s tool.Spec) *toolpb.Tool {
 		Hidden: s.Hidden, Intrusive: s.Intrusive,
 		Facts: &toolpb.Facts{
 			Command: text(s.Facts.Command), AllowedFlags: texts(s.Facts.AllowedFlags),
-			GatedFlags: texts(s.Facts.GatedFlags), Templates: s.Facts.Templates,
+			GatedFlags: texts(s.Facts.GatedFlags), Templates: s.Facts.Templates, Details: s.Facts.Details,
 		},
 	}
 	for _, t := range s.Targets {
@@ -71,7 +92,7 @@ func specFromPB(pb *toolpb.Tool) tool.Spec {
 		Hidden: pb.GetHidden(), Intrusive: pb.GetIntrusive(),
 		Facts: tool.Facts{
 			Command: f.GetCommand(), AllowedFlags: f.GetAllowedFlags(),
-			GatedFlags: f.GetGatedFlags(), Templates: f.GetTemplates(),
+			GatedFlags: f.GetGatedFlags(), Templates: f.GetTemplates(), Details: f.GetDetails(),
 		},
 	}
 	for _, t := range pb.GetTargets() {
@@ -91,6 +112,7 @@ func policyToPB(p tool.Policy) *toolpb.ConfigureRequest {
 		AllowIntrusive: p.AllowIntrusive, Suffixes: p.Suffixes, MaxNetworkSize: int32(p.MaxNetworkSize),
 		MaxPortRanges: int32(p.MaxPortRanges), MaxArgsLength: int32(p.MaxArgsLength),
 		MaxMemory: p.MaxMemory, MaxOpenFiles: p.MaxOpenFiles, Config: p.Config,
+		RunAs: p.RunAs, Require: p.Require,
 	}
 	for _, n := range p.Networks {
 		pb.Networks = append(pb.Networks, n.String())
@@ -104,6 +126,7 @@ func policyFromPB(pb *toolpb.ConfigureRequest) (tool.Policy, error) {
 		MaxNetworkSize: int(pb.GetMaxNetworkSize()),
 		MaxPortRanges:  int(pb.GetMaxPortRanges()), MaxArgsLength: int(pb.GetMaxArgsLength()),
 		MaxMemory: pb.GetMaxMemory(), MaxOpenFiles: pb.GetMaxOpenFiles(), Config: pb.GetConfig(),
+		RunAs: pb.GetRunAs(), Require: pb.GetRequire(),
 	}
 	for _, n := range pb.GetNetworks() {
 		prefix, err := netip.ParsePrefix(n)

@@ -33,6 +33,8 @@ func codeOf(k tool.Kind) codes.Code {
 		return codes.InvalidArgument
 	case tool.KindOutOfScope, tool.KindIntrusiveDenied, tool.KindForbidden, tool.KindDisabled:
 		return codes.PermissionDenied
+	case tool.KindNeedsPrivilege:
+		return codes.FailedPrecondition
 	case tool.KindToolNotFound, tool.KindNotFound:
 		return codes.NotFound
 	case tool.KindCancelled:

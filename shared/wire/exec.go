@@ -12,17 +12,24 @@ const (
 	maxArgv      = 4096      // items
 	maxArgvBytes = 128 << 10 // in all
 	maxProgram   = 4096      // bytes, as the kernel has it
+	maxFiles     = 16
 )
 
 func execToPB(e tool.Exec) *toolpb.CallResponse {
 	e = boundedExec(e)
-	return &toolpb.CallResponse{Kind: &toolpb.CallResponse_Exec{
-		Exec: &toolpb.Exec{Program: e.Program, Argv: e.Argv},
-	}}
+	pb := &toolpb.Exec{Program: e.Program, Argv: e.Argv}
+	for _, f := range e.Files {
+		pb.Files = append(pb.Files, &toolpb.File{Path: f.Path, Sha256: f.SHA256})
+	}
+	return &toolpb.CallResponse{Kind: &toolpb.CallResponse_Exec{Exec: pb}}
 }
 
 func execFromPB(pb *toolpb.Exec) *tool.Exec {
-	e := boundedExec(tool.Exec{Program: pb.GetProgram(), Argv: pb.GetArgv()})
+	e := tool.Exec{Program: pb.GetProgram(), Argv: pb.GetArgv()}
+	for _, f := range pb.GetFiles() {
+		e.Files = append(e.Files, tool.File{Path: f.GetPath(), SHA256: f.GetSha256()})
+	}
+	e = boundedExec(e)
 	return &e
 }
 
@@ -45,6 +52,9 @@ func boundedExec(e tool.Exec) tool.Exec {
 		}
 		out.Argv = append(out.Argv, arg)
 		room -= len(arg)
+	}
+	for _, f := range e.Files[:min(len(e.Files), maxFiles)] {
+		out.Files = append(out.Files, tool.File{Path: cut(text(f.Path), maxProgram), SHA256: cut(text(f.SHA256), 64)})
 	}
 	return out
 }

@@ -83,3 +83,25 @@ func FuzzExec(f *testing.F) {
 		}
 	})
 }
+
+func TestTheFilesOfAnExecutionAreToldAndBounded(t *testing.T) {
+	var many []tool.File
+	for range maxFiles + 1 {
+		many = append(many, tool.File{Path: "/usr/bin/x\xff", SHA256: strings.Repeat("a", 65)})
+	}
+	got := execFromPB(execToPB(tool.Exec{Program: "/p", Argv: []string{"/p"}, Files: many}).GetExec()).Files
+	want := tool.File{Path: "/usr/bin/x\ufffd", SHA256: strings.Repeat("a", 64)}
+	if len(got) != maxFiles || got[0] != want {
+		t.Errorf("files = %d of %+v, want %d of %+v", len(got), got[:min(len(got), 1)], maxFiles, want)
+	}
+}
+
+func TestLayersAreBounded(t *testing.T) {
+	list := slices.Repeat([]tool.Layer{{Name: strings.Repeat("n", 99), Active: true, Detail: strings.Repeat("d", 9999)}},
+		maxLayers+1)
+	got := boundedLayers(list)
+	if len(got) != maxLayers || len(got[0].Name) != tool.MaxNameLength || len(got[0].Detail) != tool.MaxHealthText ||
+		!got[0].Active {
+		t.Errorf("boundedLayers keeps %d, of %d and %d bytes", len(got), len(got[0].Name), len(got[0].Detail))
+	}
+}

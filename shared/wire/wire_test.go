@@ -76,9 +76,9 @@ func TestManifestSurvivesTheWire(t *testing.T) {
 		Needs: []tool.Need{{Kind: tool.NeedCommand, Name: "nmap", MinVersion: "7.0", Install: "apt", Optional: true}},
 		Facts: tool.Facts{
 			Command: "nmap", AllowedFlags: []string{"-sS"}, GatedFlags: []string{"-A"},
-			Templates: map[string]string{"quick": "-F"},
+			Templates: map[string]string{"quick": "-F"}, Details: json.RawMessage(`{"scripts":604}`),
 		},
-	}}}
+	}}, Layers: []tool.Layer{{Name: "landlock", Active: true, Detail: "ABI 7"}, {Name: "cgroup", Detail: "not used"}}}
 	got, err := serve(t, &fake{manifest: want}).Describe(t.Context())
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Describe = %+v, %v\nwant %+v", got, err, want)
@@ -89,6 +89,7 @@ func TestPolicySurvivesTheWire(t *testing.T) {
 	want := tool.Policy{
 		AllowIntrusive: true, Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Suffixes: []string{"lab"},
 		MaxNetworkSize: 1024, MaxPortRanges: 100, MaxArgsLength: 2048, MaxMemory: 1 << 29, MaxOpenFiles: 256,
+		RunAs: "nobody", Require: []string{"landlock"},
 		Config: json.RawMessage(`{"x":1}`),
 	}
 	var got tool.Policy

@@ -3,16 +3,19 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/doctor"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // Bounds of what doctor waits for.
@@ -74,6 +77,7 @@ func (a *app) examine(ctx context.Context) []doctor.Finding {
 	found = append(found, doctor.Directories(cfg.Plugins.Dirs, discover.Scan(cfg.Plugins.Dirs))...)
 	err = a.withHost(ctx, "", func(h *host) error {
 		found = append(found, examineFleet(ctx, h.fleet)...)
+		found = append(found, examineSandbox(h.fleet.Catalog(), cfg.Sandbox.Require)...)
 		return nil
 	})
 	if err != nil {
@@ -131,4 +135,28 @@ func examineFleet(ctx context.Context, f *fleet.Fleet) []doctor.Finding {
 	brief, cancel := context.WithTimeout(ctx, doctorChecks)
 	defer cancel()
 	return append(found, doctor.Checks(f.CheckHealth(brief))...)
+}
+
+// examineSandbox tells the layers of each plugin, those of plugins that say the same together: all that are
+// built with the same sdk do.
+func examineSandbox(c *catalog.Catalog, required []string) []doctor.Finding {
+	type group struct {
+		plugins []string
+		layers  []tool.Layer
+	}
+	var groups []*group
+	for _, e := range c.Entries() {
+		i := slices.IndexFunc(groups, func(g *group) bool { return slices.Equal(g.layers, e.Layers) })
+		if i < 0 {
+			i, groups = len(groups), append(groups, &group{layers: e.Layers})
+		}
+		if g := groups[i]; !slices.Contains(g.plugins, e.Plugin) {
+			g.plugins = append(g.plugins, e.Plugin)
+		}
+	}
+	var found []doctor.Finding
+	for _, g := range groups {
+		found = append(found, doctor.Layers(g.plugins, g.layers, required)...)
+	}
+	return found
 }

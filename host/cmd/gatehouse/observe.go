@@ -47,7 +47,7 @@ func (h *host) admit(r call.Record) error {
 
 func (h *host) executing(r call.Record, x tool.Exec) {
 	e := entry(audit.Exec, r)
-	e.Program, e.Argv = x.Program, x.Argv
+	e.Program, e.Argv, e.Files = x.Program, x.Argv, x.Files
 	h.write(e)
 }
 
@@ -141,7 +141,9 @@ func verdict(r call.Record) tool.Verdict {
 		return r.Verdict
 	case r.Kind == tool.KindIntrusiveDenied:
 		return tool.Gated
-	case r.Ran && r.Kind != tool.KindValidation && r.Kind != tool.KindOutOfScope:
+	case r.Kind == tool.KindValidation, r.Kind == tool.KindOutOfScope, r.Kind == tool.KindNeedsPrivilege:
+		return tool.Reject
+	case r.Ran:
 		return tool.Accept
 	}
 	return tool.Reject

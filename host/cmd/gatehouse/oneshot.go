@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -78,7 +79,7 @@ func (o *oneShot) request(args []string) (tool.Request, error) {
 		if !ok {
 			return tool.Request{}, fmt.Errorf("--arg %s: write name=value", arg)
 		}
-		values[key] = jsonOrText(value)
+		values[key] = value
 	}
 	raw, err := json.Marshal(values)
 	if err != nil {
@@ -87,12 +88,46 @@ func (o *oneShot) request(args []string) (tool.Request, error) {
 	return tool.Request{Tool: name, Client: "stdio", Arguments: raw}, nil
 }
 
-// jsonOrText reads numbers, booleans, lists and objects as what they are; anything else is a text.
-func jsonOrText(s string) any {
-	if json.Valid([]byte(s)) {
-		return json.RawMessage(s)
+// typed turns the texts of --arg into what the tool's schema wants: 22 is a text where ports are one, and a
+// number where seconds are. A list may be written as JSON, or with commas.
+func (o *oneShot) typed(c *catalog.Catalog, r *tool.Request) error {
+	var schema struct {
+		Properties map[string]struct {
+			Type any `json:"type"`
+		} `json:"properties"`
 	}
-	return s
+	if e, ok := c.Lookup(r.Tool); ok { // of a tool that there is not a gate tells
+		if err := json.Unmarshal(e.Spec.InputSchema, &schema); err != nil {
+			return fmt.Errorf("arguments: %w", err)
+		}
+	}
+	values := make(map[string]any)
+	if err := json.Unmarshal(r.Arguments, &values); err != nil {
+		return fmt.Errorf("arguments: %w", err)
+	}
+	for _, arg := range o.args {
+		name, text, _ := strings.Cut(arg, "=")
+		values[name] = valueOf(schema.Properties[name].Type, text)
+	}
+	raw, err := json.Marshal(values)
+	if err != nil {
+		return fmt.Errorf("arguments: %w", err)
+	}
+	r.Arguments = raw
+	return nil
+}
+
+// valueOf reads what a person wrote for an argument of a JSON type.
+func valueOf(want any, text string) any {
+	switch {
+	case want == "string" && (text == "" || !strings.Contains(`"[{`, text[:1])):
+		return text
+	case json.Valid([]byte(text)):
+		return json.RawMessage(text)
+	case want == "array":
+		return strings.Split(text, ",")
+	}
+	return text
 }
 
 // withTrail is withHost for what leaves a trace.
@@ -150,6 +185,9 @@ func (a *app) call(ctx context.Context, o oneShot, args []string) error {
 	}
 	ctx = origin.With(ctx, origin.Origin{Client: req.Client, Door: origin.CLI})
 	return a.withTrail(ctx, req.Tool, func(h *host) error {
+		if err := o.typed(h.fleet.Catalog(), &req); err != nil {
+			return &exitError{code: exitUsage, err: err}
+		}
 		live := &live{stdout: a.stdout, stderr: a.stderr, progress: isTerminalWriter(a.stderr)}
 		emit := live.event
 		if o.json {
@@ -218,6 +256,9 @@ func (a *app) plan(ctx context.Context, o oneShot, args []string) error {
 	}
 	ctx = origin.With(ctx, origin.Origin{Client: req.Client, Door: origin.CLI})
 	return a.withTrail(ctx, req.Tool, func(h *host) error {
+		if err := o.typed(h.fleet.Catalog(), &req); err != nil {
+			return &exitError{code: exitUsage, err: err}
+		}
 		p, err := h.router.Plan(ctx, req)
 		if err != nil {
 			a.explain(h, err)

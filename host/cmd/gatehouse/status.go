@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"syscall"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
@@ -122,8 +124,9 @@ func (h *host) knownChecks(context.Context) map[string]health.Check {
 			Status: health.Degraded, Priority: health.Important, Message: problemText(p),
 		}
 	}
-	for _, name := range h.fleet.Catalog().Names() {
-		checks["breaker:"+name] = breakerCheck(h.router.State(name))
+	for _, e := range h.fleet.Catalog().Entries() {
+		checks["breaker:"+e.Spec.Name] = breakerCheck(h.router.State(e.Spec.Name))
+		checks["tool:"+e.Spec.Name] = toolCheck(e, h.config().Security.AllowIntrusive)
 	}
 	if h.trail != nil {
 		checks["audit"] = h.trailCheck()
@@ -188,6 +191,35 @@ func breakerCheck(s call.ToolState) health.Check {
 	}
 	return c
 }
+
+// toolCheck is of settings that an operator may not have meant. They are facts, not failures.
+func toolCheck(e *catalog.Entry, intrusive bool) health.Check {
+	c := health.Check{Status: health.Healthy, Priority: health.Informational}
+	s := e.Settings
+	c.Message = fmt.Sprintf("default timeout %v, at most %v", s.DefaultTimeout, s.MaxTimeout)
+	var found, fixes []string
+	if !s.Enabled {
+		found = append(found, "it is switched off")
+		fixes = append(fixes, "gatehouse tools enable "+e.Spec.Name)
+	}
+	if wish := e.Spec.DefaultTimeout; s.DefaultTimeout < wish/lowTimeout {
+		found = append(found, fmt.Sprintf("its default timeout of %v is far below the %v that it asks for",
+			s.DefaultTimeout, wish))
+		fixes = append(fixes, "raise tools."+e.Spec.Name+".default_timeout")
+	}
+	if intrusive && e.Spec.Intrusive {
+		found = append(found, "security.allow_intrusive is on: what can disturb a target is allowed")
+		fixes = append(fixes, "switch it off when it is no longer needed")
+	}
+	if len(found) > 0 {
+		c.Status = health.Degraded
+		c.Message, c.Fix = strings.Join(found, "; "), strings.Join(fixes, "; ")
+	}
+	return c
+}
+
+// lowTimeout is how many times shorter than a tool's own a default timeout is worth a word.
+const lowTimeout = 5
 
 func problemText(p fleet.Problem) string {
 	text := p.Path

@@ -136,7 +136,8 @@ func typical(event Event) Entry {
 			Argument: "target", Label: "db.lab.internal", Prefix: netip.MustParsePrefix("10.0.3.7/32"),
 		}},
 		Verdict: tool.Accept, Program: "/usr/bin/nmap",
-		Argv: []string{"nmap", "-sV", "-p", "22,80", "-oX", "-", "--", "10.0.3.7"},
+		Argv:  []string{"nmap", "-sV", "-p", "22,80", "-oX", "-", "--", "10.0.3.7"},
+		Files: []tool.File{{Path: "/usr/bin/nmap", SHA256: "ab12"}, {Path: "/usr/share/nmap/scripts/script.db", SHA256: "cd"}},
 	}
 }
 
@@ -162,6 +163,10 @@ func TestATrailHoldsWhatWasAppended(t *testing.T) {
 		if l[name] != value {
 			t.Errorf("%s = %v, want %v", name, l[name], value)
 		}
+	}
+	files, _ := json.Marshal(l["files"])
+	if want := `[{"path":"/usr/bin/nmap","sha256":"ab12"},{"path":"/usr/share/nmap/scripts/script.db","sha256":"cd"}]`; string(files) != want {
+		t.Errorf("files = %s, want %s", files, want)
 	}
 	if pinned := l["targets"].([]any)[0].(map[string]any)["pinned"]; pinned != "10.0.3.7" {
 		t.Errorf("pinned = %v, want 10.0.3.7", pinned)

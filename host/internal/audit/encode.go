@@ -19,6 +19,7 @@ const (
 	maxMessage   = 8 << 10 // rule, error
 	maxTargets   = 16 << 10
 	maxFacts     = 16 << 10
+	maxFiles     = 8 << 10
 	maxArguments = 64 << 10
 	maxArgv      = 96 << 10
 	// A refusal costs its caller nothing. It must not be a cheap way to fill the files until the oldest go.
@@ -111,6 +112,7 @@ func (e *encoder) entry(en *Entry) {
 	e.text("error", en.Error, maxMessage)
 	e.text("program", en.Program, maxWord)
 	e.list("argv", en.Argv, maxArgv)
+	e.files(en.Files)
 	e.outcome(en)
 	e.facts(en.Facts)
 	e.list("cut", e.cut, maxName)
@@ -164,6 +166,31 @@ func (e *encoder) targets(list []tool.Target) {
 			e.b, e.cut = e.b[:before], append(e.cut, "targets")
 			break
 		}
+	}
+	e.b = append(e.b, ']')
+}
+
+// files writes which files decided what a program did.
+func (e *encoder) files(list []tool.File) {
+	if len(list) == 0 {
+		return
+	}
+	e.name("files")
+	e.b = append(e.b, '[')
+	start := len(e.b)
+	for i, f := range list {
+		if len(e.b)-start > maxFiles {
+			e.cut = append(e.cut, "files")
+			break
+		}
+		if i > 0 {
+			e.b = append(e.b, ',')
+		}
+		e.b = append(e.b, `{"path":`...)
+		e.b, _ = appendText(e.b, f.Path, maxWord)
+		e.b = append(e.b, `,"sha256":`...)
+		e.b, _ = appendText(e.b, f.SHA256, maxName)
+		e.b = append(e.b, '}')
 	}
 	e.b = append(e.b, ']')
 }

@@ -65,8 +65,9 @@ type Entry struct {
 	Gate, Rule                 string // the gate that refused, and why
 	ErrorType                  tool.Kind
 	Error                      string
-	Program                    string   // absolute path
-	Argv                       []string // exactly as executed, argv[0] included
+	Program                    string      // absolute path
+	Argv                       []string    // exactly as executed, argv[0] included
+	Files                      []tool.File // Exec: the program and its data, as they were
 
 	Outcome Outcome // Finish: all of it; Refuse and Plan: the durations
 

@@ -78,6 +78,7 @@ func TestNoLineIsTooLong(t *testing.T) {
 			e.Targets = append(e.Targets, tool.Target{
 				Argument: long, Label: long, Prefix: netip.MustParsePrefix("10.0.0.0/8"),
 			})
+			e.Files = append(e.Files, tool.File{Path: long, SHA256: long})
 		}
 		appendAll(t, trail, e)
 	}
@@ -87,7 +88,7 @@ func TestNoLineIsTooLong(t *testing.T) {
 	}
 	for i, l := range lines(t, dir) {
 		cut, _ := json.Marshal(l["cut"])
-		for _, name := range []string{"execution_id", "argv", "targets", "facts", "rule"} {
+		for _, name := range []string{"execution_id", "argv", "files", "targets", "facts", "rule"} {
 			if !bytes.Contains(cut, []byte(`"`+name+`"`)) {
 				t.Errorf("line %d: cut = %s, want %s in it", i+1, cut, name)
 			}

@@ -101,7 +101,7 @@ func (r *Router) Plan(ctx context.Context, req tool.Request) (tool.Plan, error) 
 	c.dry = true
 	err := r.plan(ctx, c)
 	switch tool.KindOf(err) {
-	case tool.KindValidation, tool.KindOutOfScope, tool.KindIntrusiveDenied:
+	case tool.KindValidation, tool.KindOutOfScope, tool.KindIntrusiveDenied, tool.KindNeedsPrivilege:
 		c.planned, err = tool.RefusedPlan(err), nil
 	}
 	c.planned.Tool, c.planned.Targets, c.planned.TimeoutSec = c.tool(), c.req.Targets, c.timeout.Seconds()

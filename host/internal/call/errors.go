@@ -12,6 +12,7 @@ var suggestions = map[tool.Kind]string{
 	tool.KindValidation:        "correct the arguments as the message says, and call again",
 	tool.KindOutOfScope:        "choose a target in the allowed networks",
 	tool.KindIntrusiveDenied:   "leave the intrusive options out, or ask the operator to set allow_intrusive",
+	tool.KindNeedsPrivilege:    "ask for less, or ask the operator to grant the tool the right that the message names",
 	tool.KindUnauthenticated:   "send a valid token",
 	tool.KindForbidden:         "use a token that may call this tool, or ask the operator for one",
 	tool.KindUnavailable:       "try again in a few seconds; the host restarts a plugin that went down",

@@ -48,8 +48,9 @@ type Breaker struct {
 type Entry struct {
 	Spec     tool.Spec // as served: the schemas are the host's, see Compile
 	Settings Settings
-	Plugin   string // name of the plugin that offers it
-	Version  string // of the plugin
+	Plugin   string       // name of the plugin that offers it
+	Version  string       // of the plugin
+	Layers   []tool.Layer // of the plugin's sandbox, as it says
 	Handler  tool.Handler
 	Input    *Schema // what arguments are checked against
 }

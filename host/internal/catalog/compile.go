@@ -33,7 +33,7 @@ func Compile(
 		if err != nil {
 			return nil, fmt.Errorf("tool %s: %w", spec.Name, err)
 		}
-		e.Plugin, e.Version, e.Handler = m.Name, m.Version, h
+		e.Plugin, e.Version, e.Layers, e.Handler = m.Name, m.Version, m.Layers, h
 		if !spec.Hidden {
 			entries = append(entries, e)
 		}

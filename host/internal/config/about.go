@@ -36,6 +36,10 @@ var about = map[string]string{
 	"limits.max_memory_mb":        "MiB of address space of a tool's process",
 	"limits.max_file_descriptors": "open files of a tool's process",
 
+	"sandbox.run_as": "user of programs when the host is root's: auto (nobody), none (root), a name, or uid:gid",
+	"sandbox.require": "layers without which no program is run, as gatehouse doctor names them; " +
+		"empty: those that cannot be done without",
+
 	"circuit_breaker.failure_threshold":           "failures in a row that open the breaker of a tool" + forAll,
 	"circuit_breaker.recovery_timeout":            "seconds that an open breaker rests before a trial" + forAll,
 	"circuit_breaker.half_open_success_threshold": "trials in a row that must succeed to close it",

@@ -25,6 +25,7 @@ func (l *loader) check(c Config) {
 	l.checkBreakers(c)
 	l.checkScope(c)
 	l.checkTokens(c.Auth.Tokens)
+	l.checkSandbox(c.Sandbox)
 	for name := range sorted(c.Tools) {
 		l.name("tools."+name, name, "tool")
 	}
@@ -38,6 +39,26 @@ func (l *loader) check(c Config) {
 		}
 	}
 }
+
+// checkSandbox looks at the form alone: whether there is such a user, and which layers this machine has, the
+// plugins find out.
+func (l *loader) checkSandbox(s Sandbox) {
+	if !runAsRE.MatchString(s.RunAs) {
+		l.problem("sandbox.run_as", "%s is no user; allowed: auto, none, the name of a user, or uid:gid",
+			quote(s.RunAs))
+	}
+	for i, name := range s.Require {
+		if !layerRE.MatchString(name) {
+			l.problem(fmt.Sprintf("sandbox.require[%d]", i),
+				"%s is no name of a layer; gatehouse doctor names those of this machine", quote(name))
+		}
+	}
+}
+
+var (
+	runAsRE = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}:[0-9]{1,10})$`)
+	layerRE = regexp.MustCompile(`^[A-Za-z][A-Za-z -]{0,63}$`)
+)
 
 var programRE = regexp.MustCompile(`^[A-Za-z0-9._+-]+$`)
 

@@ -41,6 +41,7 @@ type Config struct {
 	Scope          Scope           `koanf:"scope"`
 	Tool           Tool            `koanf:"tool"`
 	Limits         Limits          `koanf:"limits"`
+	Sandbox        Sandbox         `koanf:"sandbox"`
 	CircuitBreaker CircuitBreaker  `koanf:"circuit_breaker"`
 	RateLimit      RateLimit       `koanf:"rate_limit"`
 	Plugins        Plugins         `koanf:"plugins"`
@@ -96,6 +97,12 @@ type Limits struct {
 	MaxStderrBytes     int64 `koanf:"max_stderr_bytes" range:"1..67108864"`
 	MaxMemoryMB        int   `koanf:"max_memory_mb" range:"64..1048576"`
 	MaxFileDescriptors int   `koanf:"max_file_descriptors" range:"16..1048576"`
+}
+
+// Sandbox says how plugins run programs.
+type Sandbox struct {
+	RunAs   string   `koanf:"run_as"`
+	Require []string `koanf:"require"`
 }
 
 // CircuitBreaker is what holds for every tool whose section says nothing else. As defaults, the first two
@@ -242,6 +249,7 @@ func Default() Config {
 		Limits: Limits{
 			MaxStdoutBytes: 1 << 20, MaxStderrBytes: 256 << 10, MaxMemoryMB: 512, MaxFileDescriptors: 256,
 		},
+		Sandbox: Sandbox{RunAs: "auto"},
 		CircuitBreaker: CircuitBreaker{
 			FailureThreshold: 5, RecoveryTimeout: 60, HalfOpenSuccessThreshold: 1, RecoveryMultiplier: 1.5,
 			MaxRecoveryTimeout: 300, RecoveryJitter: 0.1,

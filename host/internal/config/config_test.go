@@ -96,7 +96,7 @@ var samples = map[string]string{
 	"circuit_breaker.max_recovery_timeout": "99", "circuit_breaker.recovery_jitter": "0.25",
 	"health.enabled": "false", "metrics.prometheus_host": "::1", "logging.file_path": "/var/log/gatehouse.log",
 	"logging.max_file_size": "9999", "audit.enabled": "false", "audit.dir": "/var/lib/audit",
-	"audit.max_file_size": "99999", "audit.sync": "always", "audit.on_failure": "continue",
+	"sandbox.run_as": "none", "sandbox.require": "landlock,own user", "audit.max_file_size": "99999", "audit.sync": "always", "audit.on_failure": "continue",
 }
 
 // word is a value of a key as the environment has it, other than the default.

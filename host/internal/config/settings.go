@@ -20,6 +20,7 @@ func (c Config) PluginPolicy(name string) tool.Policy {
 		AllowIntrusive: c.Security.AllowIntrusive, Networks: p.Networks, Suffixes: p.Suffixes,
 		MaxNetworkSize: p.MaxAddresses,
 		MaxPortRanges:  c.Security.MaxPortRanges, MaxArgsLength: c.Security.MaxArgsLength,
+		RunAs: c.Sandbox.RunAs, Require: c.Sandbox.Require,
 		MaxMemory: uint64(c.Limits.MaxMemoryMB) << 20, MaxOpenFiles: uint64(c.Limits.MaxFileDescriptors),
 	}
 	if own, ok := c.Plugins.Config[name]; ok {

@@ -94,12 +94,13 @@ func TestSettingsOfATool(t *testing.T) {
 func TestAPluginIsToldTheLimits(t *testing.T) {
 	cfg := load(t, Source{File: write(t, "c.yaml",
 		"security: {allow_intrusive: true, max_args_length: 9, max_port_ranges: 8, max_network_size: 7}\n"+
-			"limits: {max_memory_mb: 64, max_file_descriptors: 32}\n")})
+			"limits: {max_memory_mb: 64, max_file_descriptors: 32}\n"+
+			"sandbox: {run_as: \"65534:65534\", require: [landlock]}\n")})
 	got := cfg.PluginPolicy("nmap")
 	got.Networks, got.Suffixes = nil, nil
 	want := tool.Policy{
 		AllowIntrusive: true, MaxArgsLength: 9, MaxPortRanges: 8, MaxNetworkSize: 7, MaxMemory: 64 << 20,
-		MaxOpenFiles: 32,
+		MaxOpenFiles: 32, RunAs: "65534:65534", Require: []string{"landlock"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("PluginPolicy = %+v, want %+v", got, want)

@@ -269,3 +269,27 @@ func TestPorts(t *testing.T) {
 		t.Errorf("LookAtPort of any port = %v", free.Err)
 	}
 }
+
+func TestLayersAreFactsUnlessTheyAreRequired(t *testing.T) {
+	layers := []tool.Layer{{Name: "landlock", Active: true, Detail: "ABI 7"}, {Name: "cgroup", Detail: "not used"}}
+	for _, row := range []struct {
+		name     string
+		required []string
+		want     string
+	}{
+		{"nothing is required", nil, "ok    sandbox of nmap, ping: landlock, in force: ABI 7\n" +
+			"ok    sandbox of nmap, ping: cgroup, not in force: not used\n"},
+		{"one that is missing, and one that does not exist", []string{"cgroup", "wall"},
+			"ok    sandbox of nmap, ping: landlock, in force: ABI 7\n" +
+				"FAIL  sandbox of nmap, ping: cgroup, not in force: not used\n" +
+				"      do: take it out of sandbox.require, or give the host what it needs\n" +
+				"FAIL  sandbox of nmap, ping: there is no layer wall\n      do: correct sandbox.require\n"},
+	} {
+		if got := print(t, doctor.Layers([]string{"nmap", "ping"}, layers, row.required)); got != row.want {
+			t.Errorf("%s: Layers wrote\n%s\nwant\n%s", row.name, got, row.want)
+		}
+	}
+	if got := doctor.Layers([]string{"go"}, nil, []string{"landlock"}); got != nil {
+		t.Errorf("Layers of a plugin without programs = %v, want none", got)
+	}
+}

@@ -107,3 +107,29 @@ func Checks(checks map[string][]tool.HealthCheck) []Finding {
 	}
 	return all
 }
+
+// Layers says what protects the machine from the programs that plugins run. One that is not in force is a
+// failure where the operator requires it: no program is run then. Elsewhere it is a fact of the machine.
+func Layers(plugins []string, layers []tool.Layer, required []string) []Finding {
+	if len(layers) == 0 { // they run no program, or are older than this report
+		return nil
+	}
+	var all []Finding
+	area := "sandbox of " + strings.Join(plugins, ", ")
+	for _, l := range layers {
+		f := Finding{area, OK, l.Name + ", in force: " + l.Detail, ""}
+		if !l.Active {
+			f.Message = l.Name + ", not in force: " + l.Detail
+			if slices.Contains(required, l.Name) {
+				f.Status, f.Fix = Fail, "take it out of sandbox.require, or give the host what it needs"
+			}
+		}
+		all = append(all, f)
+	}
+	for _, name := range required {
+		if !slices.ContainsFunc(layers, func(l tool.Layer) bool { return l.Name == name }) {
+			all = append(all, Finding{area, Fail, "there is no layer " + name, "correct sandbox.require"})
+		}
+	}
+	return all
+}

@@ -37,6 +37,8 @@ type Status struct {
 	Error    string    // why it is not ready; "" when it is
 	Fix      string    // what can be done about the error; "" when nothing is known
 	Tools    []string  // that calls reach here, by name
+
+	Layers []tool.Layer // of its sandbox, as it says; nil before it has described itself
 }
 
 // Problem is something that keeps a file or a tool from being used while everything else goes on.
@@ -75,6 +77,7 @@ func (m *member) status(c *catalog.Catalog) Status {
 	s := Status{
 		Name: m.name, Version: m.version, Path: m.candidate.Path, SHA256: m.candidate.SHA256,
 		State: m.state, Since: m.since, Pid: m.pid, Restarts: m.restarts, RetryAt: m.retryAt,
+		Layers: m.manifest.Layers,
 	}
 	for _, e := range m.entries {
 		if served, _ := c.Lookup(e.Spec.Name); served == e {
@@ -118,7 +121,10 @@ func (m *member) tell() {
 	s := m.status(m.fleet.Catalog())
 	log := m.fleet.cfg.Logger.With("plugin", s.Name, "path", s.Path, "state", string(s.State))
 	switch s.State {
-	case Ready, Stopped:
+	case Ready:
+		log.Info("plugin is "+string(s.State), "pid", s.Pid, "tools", s.Tools, "sandbox", layers(s.Layers, true),
+			"sandbox_lacks", layers(s.Layers, false))
+	case Stopped:
 		log.Info("plugin is "+string(s.State), "pid", s.Pid, "tools", s.Tools)
 	case Starting:
 		log.Debug("plugin is starting", "restarts", s.Restarts)
@@ -128,6 +134,17 @@ func (m *member) tell() {
 	if m.fleet.cfg.StateChanged != nil {
 		m.fleet.cfg.StateChanged(s)
 	}
+}
+
+// layers names those that are in force, or those that are not.
+func layers(list []tool.Layer, active bool) []string {
+	var names []string
+	for _, l := range list {
+		if l.Active == active {
+			names = append(names, l.Name)
+		}
+	}
+	return names
 }
 
 // unavailableLocked says why there is no process to call, and when to come back.

@@ -66,3 +66,18 @@ func PluginCheckName(plugin string, c tool.HealthCheck) string {
 	}
 	return "check:" + plugin + "/" + c.Name
 }
+
+// About reports whether a check, by its name in a report, is about a tool: its own, its plugin's, those that
+// the plugin brings for it or for all of its tools.
+func About(check, plugin, tool string) bool {
+	switch check {
+	case "plugin:" + plugin, "breaker:" + tool, "tool:" + tool:
+		return true
+	}
+	own, ok := strings.CutPrefix(check, "check:"+plugin+"/")
+	if !ok {
+		return false
+	}
+	of, _, hasTool := strings.Cut(own, "/")
+	return !hasTool || of == tool
+}

@@ -107,3 +107,15 @@ func FuzzWorseIsNeverBetter(f *testing.F) {
 		}
 	})
 }
+
+func TestWhichChecksAreAboutATool(t *testing.T) {
+	for name, want := range map[string]bool{
+		"plugin:nmap": true, "breaker:NmapTool": true, "tool:NmapTool": true, "check:nmap/sandbox": true,
+		"check:nmap/NmapTool/script.db": true, "check:nmap/OtherTool/nmap": false, "check:nmap2/NmapTool/x": false,
+		"plugin:ping": false, "breaker:PingTool": false, "cpu": false,
+	} {
+		if got := About(name, "nmap", "NmapTool"); got != want {
+			t.Errorf("About(%q) = %t, want %t", name, got, want)
+		}
+	}
+}

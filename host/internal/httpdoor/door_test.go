@@ -190,8 +190,8 @@ func checkProblem(t testing.TB, w *httptest.ResponseRecorder, status int, kind t
 func TestTheLadder(t *testing.T) {
 	want := map[tool.Kind]int{
 		tool.KindValidation: 400, tool.KindOutOfScope: 403, tool.KindIntrusiveDenied: 403,
-		tool.KindUnauthenticated: 401,
-		tool.KindForbidden:       403, tool.KindToolNotFound: 404, tool.KindDisabled: 403, tool.KindRateLimited: 429,
+		tool.KindNeedsPrivilege: 403, tool.KindUnauthenticated: 401,
+		tool.KindForbidden: 403, tool.KindToolNotFound: 404, tool.KindDisabled: 403, tool.KindRateLimited: 429,
 		tool.KindOverloaded: 503, tool.KindBreakerOpen: 503, tool.KindUnavailable: 503, tool.KindNotFound: 200,
 		tool.KindTimeout: 200, tool.KindResourceExhausted: 200, tool.KindExecution: 200, tool.KindCancelled: 499,
 		tool.KindUnknown: 500, "of a newer peer": 500,

@@ -24,7 +24,8 @@ func statusOf(k tool.Kind) int {
 		return http.StatusBadRequest
 	case tool.KindUnauthenticated:
 		return http.StatusUnauthorized
-	case tool.KindOutOfScope, tool.KindIntrusiveDenied, tool.KindForbidden, tool.KindDisabled:
+	case tool.KindOutOfScope, tool.KindIntrusiveDenied, tool.KindNeedsPrivilege, tool.KindForbidden,
+		tool.KindDisabled:
 		return http.StatusForbidden
 	case tool.KindToolNotFound:
 		return http.StatusNotFound

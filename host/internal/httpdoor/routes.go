@@ -97,9 +97,7 @@ func (d *Door) getTool(w http.ResponseWriter, r *http.Request) {
 		d.noSuchTool(w, r, name)
 		return
 	}
-	v := d.view(e)
-	v.InputSchema, v.OutputSchema = e.Spec.InputSchema, e.Spec.OutputSchema
-	writeJSON(w, http.StatusOK, v)
+	writeJSON(w, http.StatusOK, d.fullView(e))
 }
 
 func (d *Door) noSuchTool(w http.ResponseWriter, r *http.Request, name string) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -165,4 +166,30 @@ type never struct{ t testing.TB }
 func (n never) Read([]byte) (int, error) {
 	n.t.Error("the body was read")
 	return 0, io.EOF
+}
+
+func TestAToolTellsWhatIsKnownOfIt(t *testing.T) {
+	entries := testCatalog().Entries()
+	entries[0].Spec.Facts.Details = []byte(`{"scripts":604}`)
+	entries[0].Layers = []tool.Layer{{Name: "landlock", Active: true, Detail: "ABI 7"}}
+	c, _ := catalog.New(entries...)
+	d := newDoor(t, func(cfg *Config) {
+		cfg.Catalog = func() *catalog.Catalog { return c }
+		cfg.Health = func() health.Report {
+			return health.Summarize(time.Time{}, "http", map[string]health.Check{
+				"check:plugin/ATool/nmap": {Status: health.Healthy, Priority: health.Important, Message: "7.93"},
+				"cpu":                     {Status: health.Healthy, Priority: health.Important},
+			})
+		}
+	})
+	one := parse(t, serve(d, request("GET", "/tools/ATool", "")), "application/json")
+	for member, want := range map[string]string{
+		"details": "map[scripts:604]",
+		"sandbox": "[map[active:true detail:ABI 7 name:landlock]]",
+		"checks":  "map[check:plugin/ATool/nmap:map[message:7.93 priority:important status:healthy]]",
+	} {
+		if got := fmt.Sprint(one[member]); got != want {
+			t.Errorf("GET /tools/ATool: %s = %s, want %s", member, got, want)
+		}
+	}
 }

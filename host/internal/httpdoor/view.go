@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -34,6 +35,9 @@ type toolView struct {
 	Limits         Limits          `json:"limits" jsonschema:"of each run"`
 	Needs          []needView      `json:"needs,omitempty" jsonschema:"what must be on the machine"`
 	Policy         policyView      `json:"policy" jsonschema:"what its arguments may be"`
+	Details        json.RawMessage `json:"details,omitempty" jsonschema:"more of its policy, in the tool's own words"`
+	Sandbox        []layerView     `json:"sandbox,omitempty" jsonschema:"what protects the machine from its program"`
+	Checks         checksView      `json:"checks,omitempty" jsonschema:"those of /health that are about it, by name"`
 	InputSchema    json.RawMessage `json:"input_schema,omitempty" jsonschema:"JSON Schema of the arguments"`
 	OutputSchema   json.RawMessage `json:"output_schema,omitempty" jsonschema:"JSON Schema of the result"`
 }
@@ -77,6 +81,14 @@ type needView struct {
 	Optional   bool          `json:"optional" jsonschema:"whether the tool works without it, with less"`
 }
 
+type checksView map[string]health.Check // name -> check
+
+type layerView struct {
+	Name   string `json:"name" jsonschema:"of the layer"`
+	Active bool   `json:"active" jsonschema:"whether it is in force on this machine"`
+	Detail string `json:"detail" jsonschema:"what it does, or what is missing"`
+}
+
 type policyView struct {
 	AllowedFlags []string          `json:"allowed_flags,omitempty" jsonschema:"flags that extra_args may have"`
 	GatedFlags   []string          `json:"gated_flags,omitempty" jsonschema:"flags that need security.allow_intrusive"`
@@ -105,6 +117,23 @@ func (d *Door) view(e *catalog.Entry) toolView {
 			Templates: e.Spec.Facts.Templates, Intrusive: e.Spec.Intrusive,
 		},
 	}
+}
+
+// fullView is a tool as GET /tools/{name} shows it.
+func (d *Door) fullView(e *catalog.Entry) toolView {
+	v := d.view(e)
+	v.InputSchema, v.OutputSchema = e.Spec.InputSchema, e.Spec.OutputSchema
+	v.Details = e.Spec.Facts.Details
+	for _, l := range e.Layers {
+		v.Sandbox = append(v.Sandbox, layerView(l))
+	}
+	v.Checks = make(checksView)
+	for name, c := range d.cfg.Health().Checks {
+		if health.About(name, e.Plugin, e.Spec.Name) {
+			v.Checks[name] = c
+		}
+	}
+	return v
 }
 
 func needs(list []tool.Need) []needView {

@@ -18,6 +18,8 @@ import (
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // Checker is a schema ready for use.
@@ -28,10 +30,17 @@ type Checker struct {
 	resolved *jsonschema.Resolved
 }
 
+// untrusted is the schema of text that a stranger chose. The keyword is an annotation: it holds a value to
+// nothing, and tells a client what it shows.
+var untrusted = jsonschema.Schema{Type: "string", Extra: map[string]any{"x-untrusted": true}}
+
 // Of derives the schema of a Go type: a struct gives an object that takes no further properties, fields
-// without omitempty or omitzero are required, the tag `jsonschema` is the description.
+// without omitempty or omitzero are required, the tag `jsonschema` is the description. A [tool.Untrusted] is a
+// string with "x-untrusted": true.
 func Of(t reflect.Type) (*Checker, error) {
-	s, err := jsonschema.ForType(t, nil)
+	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[tool.Untrusted](): &untrusted,
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -107,17 +116,24 @@ func (c *Checker) Properties() []string { return slices.Sorted(maps.Keys(c.schem
 // Check holds a JSON value to the schema. Its error is made for the reader of a refusal: it names the
 // property.
 func (c *Checker) Check(raw json.RawMessage) error {
-	var v any
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return fmt.Errorf("not valid JSON: %w", err)
+	_, err := c.Decode(raw)
+	return err
+}
+
+// Decode is Check, and returns the value as encoding/json decodes it into an any.
+func (c *Checker) Decode(raw json.RawMessage) (v any, err error) {
+	if object, ok := Plain(raw); ok {
+		v = object
+	} else if err := json.Unmarshal(raw, &v); err != nil {
+		return nil, fmt.Errorf("not valid JSON: %w", err)
 	}
 	if err := c.checkNames(v); err != nil {
-		return err
+		return nil, err
 	}
 	if err := c.resolved.Validate(v); err != nil {
-		return fmt.Errorf("%s", legible(err.Error()))
+		return nil, fmt.Errorf("%s", legible(err.Error()))
 	}
-	return nil
+	return v, nil
 }
 
 // checkNames says of a property too much or too little which one it is, and which there are.

@@ -74,7 +74,7 @@ func (x Output_Stream) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Output_Stream.Descriptor instead.
 func (Output_Stream) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17, 0}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19, 0}
 }
 
 type DescribeRequest struct {
@@ -118,6 +118,7 @@ type DescribeResponse struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Tools         []*Tool                `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`
+	Layers        []*Layer               `protobuf:"bytes,4,rep,name=layers,proto3" json:"layers,omitempty"` // what protects the machine from the programs that the plugin runs; the host reads 64
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,6 +174,74 @@ func (x *DescribeResponse) GetTools() []*Tool {
 	return nil
 }
 
+func (x *DescribeResponse) GetLayers() []*Layer {
+	if x != nil {
+		return x.Layers
+	}
+	return nil
+}
+
+// Layer is one of the things that protect the machine from a program, or would.
+type Layer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Active        bool                   `protobuf:"varint,2,opt,name=active,proto3" json:"active,omitempty"` // whether it is in force on this machine
+	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`  // what it does, or what is missing; the host reads 512 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Layer) Reset() {
+	*x = Layer{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Layer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Layer) ProtoMessage() {}
+
+func (x *Layer) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Layer.ProtoReflect.Descriptor instead.
+func (*Layer) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Layer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Layer) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *Layer) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 type Tool struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // [A-Za-z0-9_-]{1,64}
@@ -197,7 +266,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[2]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -209,7 +278,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[2]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -222,7 +291,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Tool) GetName() string {
@@ -349,7 +418,7 @@ type Annotations struct {
 
 func (x *Annotations) Reset() {
 	*x = Annotations{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[3]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -361,7 +430,7 @@ func (x *Annotations) String() string {
 func (*Annotations) ProtoMessage() {}
 
 func (x *Annotations) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[3]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -374,7 +443,7 @@ func (x *Annotations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Annotations.ProtoReflect.Descriptor instead.
 func (*Annotations) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Annotations) GetReadOnly() bool {
@@ -415,7 +484,7 @@ type TargetArgument struct {
 
 func (x *TargetArgument) Reset() {
 	*x = TargetArgument{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[4]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +496,7 @@ func (x *TargetArgument) String() string {
 func (*TargetArgument) ProtoMessage() {}
 
 func (x *TargetArgument) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[4]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +509,7 @@ func (x *TargetArgument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetArgument.ProtoReflect.Descriptor instead.
 func (*TargetArgument) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TargetArgument) GetArgument() string {
@@ -470,7 +539,7 @@ type Need struct {
 
 func (x *Need) Reset() {
 	*x = Need{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +551,7 @@ func (x *Need) String() string {
 func (*Need) ProtoMessage() {}
 
 func (x *Need) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +564,7 @@ func (x *Need) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Need.ProtoReflect.Descriptor instead.
 func (*Need) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Need) GetKind() string {
@@ -539,13 +608,14 @@ type Facts struct {
 	AllowedFlags  []string               `protobuf:"bytes,2,rep,name=allowed_flags,json=allowedFlags,proto3" json:"allowed_flags,omitempty"`
 	GatedFlags    []string               `protobuf:"bytes,3,rep,name=gated_flags,json=gatedFlags,proto3" json:"gated_flags,omitempty"`
 	Templates     map[string]string      `protobuf:"bytes,4,rep,name=templates,proto3" json:"templates,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Details       []byte                 `protobuf:"bytes,5,opt,name=details,proto3" json:"details,omitempty"` // a JSON object for people and models, at most 64 KiB; empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +627,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +640,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Facts) GetCommand() string {
@@ -601,6 +671,13 @@ func (x *Facts) GetTemplates() map[string]string {
 	return nil
 }
 
+func (x *Facts) GetDetails() []byte {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
 type ConfigureRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	AllowIntrusive bool                   `protobuf:"varint,1,opt,name=allow_intrusive,json=allowIntrusive,proto3" json:"allow_intrusive,omitempty"`
@@ -612,13 +689,16 @@ type ConfigureRequest struct {
 	MaxMemory      uint64                 `protobuf:"varint,7,opt,name=max_memory,json=maxMemory,proto3" json:"max_memory,omitempty"`               // bytes of address space of a tool process
 	MaxOpenFiles   uint64                 `protobuf:"varint,8,opt,name=max_open_files,json=maxOpenFiles,proto3" json:"max_open_files,omitempty"`
 	Config         []byte                 `protobuf:"bytes,9,opt,name=config,proto3" json:"config,omitempty"` // the plugin's own section, JSON
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The user of programs where the plugin is root's: "" or "auto" for nobody, "none" for root, a name, or "uid:gid".
+	RunAs         string   `protobuf:"bytes,10,opt,name=run_as,json=runAs,proto3" json:"run_as,omitempty"`
+	Require       []string `protobuf:"bytes,11,rep,name=require,proto3" json:"require,omitempty"` // layers of the sandbox without which no program is run
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigureRequest) Reset() {
 	*x = ConfigureRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +710,7 @@ func (x *ConfigureRequest) String() string {
 func (*ConfigureRequest) ProtoMessage() {}
 
 func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +723,7 @@ func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ConfigureRequest) GetAllowIntrusive() bool {
@@ -709,6 +789,20 @@ func (x *ConfigureRequest) GetConfig() []byte {
 	return nil
 }
 
+func (x *ConfigureRequest) GetRunAs() string {
+	if x != nil {
+		return x.RunAs
+	}
+	return ""
+}
+
+func (x *ConfigureRequest) GetRequire() []string {
+	if x != nil {
+		return x.Require
+	}
+	return nil
+}
+
 type ConfigureResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -717,7 +811,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +823,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +836,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 type PlanRequest struct {
@@ -754,7 +848,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +860,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +873,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PlanRequest) GetCall() *CallRequest {
@@ -804,7 +898,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +910,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +923,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PlanResponse) GetVerdict() string {
@@ -892,7 +986,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +998,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +1011,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Token) GetText() string {
@@ -958,7 +1052,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1064,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1077,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CallRequest) GetId() string {
@@ -1061,7 +1155,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1167,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1180,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Target) GetArgument() string {
@@ -1125,7 +1219,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1231,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1244,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CallResponse) GetKind() isCallResponse_Kind {
@@ -1230,13 +1324,14 @@ type Exec struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Program       string                 `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"` // absolute path
 	Argv          []string               `protobuf:"bytes,2,rep,name=argv,proto3" json:"argv,omitempty"`       // exactly, argv[0] included; the host reads 4096 items, and 128 KiB in all
+	Files         []*File                `protobuf:"bytes,3,rep,name=files,proto3" json:"files,omitempty"`     // the program, and the files that decide what it does; the host reads 16
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Exec) Reset() {
 	*x = Exec{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1343,7 @@ func (x *Exec) String() string {
 func (*Exec) ProtoMessage() {}
 
 func (x *Exec) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1356,7 @@ func (x *Exec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exec.ProtoReflect.Descriptor instead.
 func (*Exec) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Exec) GetProgram() string {
@@ -1278,6 +1373,66 @@ func (x *Exec) GetArgv() []string {
 	return nil
 }
 
+func (x *Exec) GetFiles() []*File {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+// File is a file as it was before the program ran.
+type File struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`     // absolute
+	Sha256        string                 `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"` // 64 lower-case hexadecimal digits
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *File) Reset() {
+	*x = File{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *File) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*File) ProtoMessage() {}
+
+func (x *File) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use File.ProtoReflect.Descriptor instead.
+func (*File) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *File) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *File) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
 type Progress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Task          string                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
@@ -1291,7 +1446,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1458,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1471,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Progress) GetTask() string {
@@ -1364,7 +1519,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1531,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1544,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Output) GetStream() Output_Stream {
@@ -1421,7 +1576,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1588,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1601,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Result) GetReturncode() int32 {
@@ -1515,7 +1670,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1527,7 +1682,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1540,7 +1695,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Error) GetKind() string {
@@ -1607,7 +1762,7 @@ type CheckHealthRequest struct {
 
 func (x *CheckHealthRequest) Reset() {
 	*x = CheckHealthRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1774,7 @@ func (x *CheckHealthRequest) String() string {
 func (*CheckHealthRequest) ProtoMessage() {}
 
 func (x *CheckHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1787,7 @@ func (x *CheckHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckHealthRequest.ProtoReflect.Descriptor instead.
 func (*CheckHealthRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 type CheckHealthResponse struct {
@@ -1644,7 +1799,7 @@ type CheckHealthResponse struct {
 
 func (x *CheckHealthResponse) Reset() {
 	*x = CheckHealthResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1811,7 @@ func (x *CheckHealthResponse) String() string {
 func (*CheckHealthResponse) ProtoMessage() {}
 
 func (x *CheckHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1824,7 @@ func (x *CheckHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckHealthResponse.ProtoReflect.Descriptor instead.
 func (*CheckHealthResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CheckHealthResponse) GetChecks() []*HealthCheck {
@@ -1694,7 +1849,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1861,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1874,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *HealthCheck) GetName() string {
@@ -1769,11 +1924,16 @@ var File_gatehouse_plugin_v1_plugin_proto protoreflect.FileDescriptor
 const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	" gatehouse/plugin/v1/plugin.proto\x12\x13gatehouse.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n" +
-	"\x0fDescribeRequest\"q\n" +
+	"\x0fDescribeRequest\"\xa5\x01\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12/\n" +
-	"\x05tools\x18\x03 \x03(\v2\x19.gatehouse.plugin.v1.ToolR\x05tools\"\xcb\x05\n" +
+	"\x05tools\x18\x03 \x03(\v2\x19.gatehouse.plugin.v1.ToolR\x05tools\x122\n" +
+	"\x06layers\x18\x04 \x03(\v2\x1a.gatehouse.plugin.v1.LayerR\x06layers\"K\n" +
+	"\x05Layer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06active\x18\x02 \x01(\bR\x06active\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xcb\x05\n" +
 	"\x04Tool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
@@ -1810,16 +1970,17 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\vmin_version\x18\x03 \x01(\tR\n" +
 	"minVersion\x12\x18\n" +
 	"\ainstall\x18\x04 \x01(\tR\ainstall\x12\x1a\n" +
-	"\boptional\x18\x05 \x01(\bR\boptional\"\xee\x01\n" +
+	"\boptional\x18\x05 \x01(\bR\boptional\"\x88\x02\n" +
 	"\x05Facts\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\tR\acommand\x12#\n" +
 	"\rallowed_flags\x18\x02 \x03(\tR\fallowedFlags\x12\x1f\n" +
 	"\vgated_flags\x18\x03 \x03(\tR\n" +
 	"gatedFlags\x12G\n" +
-	"\ttemplates\x18\x04 \x03(\v2).gatehouse.plugin.v1.Facts.TemplatesEntryR\ttemplates\x1a<\n" +
+	"\ttemplates\x18\x04 \x03(\v2).gatehouse.plugin.v1.Facts.TemplatesEntryR\ttemplates\x12\x18\n" +
+	"\adetails\x18\x05 \x01(\fR\adetails\x1a<\n" +
 	"\x0eTemplatesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xca\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfb\x02\n" +
 	"\x10ConfigureRequest\x12'\n" +
 	"\x0fallow_intrusive\x18\x01 \x01(\bR\x0eallowIntrusive\x12\x1a\n" +
 	"\bnetworks\x18\x02 \x03(\tR\bnetworks\x12\x1a\n" +
@@ -1830,7 +1991,10 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"max_memory\x18\a \x01(\x04R\tmaxMemory\x12$\n" +
 	"\x0emax_open_files\x18\b \x01(\x04R\fmaxOpenFiles\x12\x16\n" +
-	"\x06config\x18\t \x01(\fR\x06config\"\x13\n" +
+	"\x06config\x18\t \x01(\fR\x06config\x12\x15\n" +
+	"\x06run_as\x18\n" +
+	" \x01(\tR\x05runAs\x12\x18\n" +
+	"\arequire\x18\v \x03(\tR\arequire\"\x13\n" +
 	"\x11ConfigureResponse\"C\n" +
 	"\vPlanRequest\x124\n" +
 	"\x04call\x18\x01 \x01(\v2 .gatehouse.plugin.v1.CallRequestR\x04call\"\xe6\x01\n" +
@@ -1867,10 +2031,14 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06output\x18\x02 \x01(\v2\x1b.gatehouse.plugin.v1.OutputH\x00R\x06output\x125\n" +
 	"\x06result\x18\x03 \x01(\v2\x1b.gatehouse.plugin.v1.ResultH\x00R\x06result\x12/\n" +
 	"\x04exec\x18\x04 \x01(\v2\x19.gatehouse.plugin.v1.ExecH\x00R\x04execB\x06\n" +
-	"\x04kind\"4\n" +
+	"\x04kind\"e\n" +
 	"\x04Exec\x12\x18\n" +
 	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
-	"\x04argv\x18\x02 \x03(\tR\x04argv\"|\n" +
+	"\x04argv\x18\x02 \x03(\tR\x04argv\x12/\n" +
+	"\x05files\x18\x03 \x03(\v2\x19.gatehouse.plugin.v1.FileR\x05files\"2\n" +
+	"\x04File\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06sha256\x18\x02 \x01(\tR\x06sha256\"|\n" +
 	"\bProgress\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\tR\x04task\x12\x18\n" +
 	"\apercent\x18\x02 \x01(\x01R\apercent\x12\x12\n" +
@@ -1934,75 +2102,79 @@ func file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_gatehouse_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_gatehouse_plugin_v1_plugin_proto_goTypes = []any{
 	(Output_Stream)(0),            // 0: gatehouse.plugin.v1.Output.Stream
 	(*DescribeRequest)(nil),       // 1: gatehouse.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil),      // 2: gatehouse.plugin.v1.DescribeResponse
-	(*Tool)(nil),                  // 3: gatehouse.plugin.v1.Tool
-	(*Annotations)(nil),           // 4: gatehouse.plugin.v1.Annotations
-	(*TargetArgument)(nil),        // 5: gatehouse.plugin.v1.TargetArgument
-	(*Need)(nil),                  // 6: gatehouse.plugin.v1.Need
-	(*Facts)(nil),                 // 7: gatehouse.plugin.v1.Facts
-	(*ConfigureRequest)(nil),      // 8: gatehouse.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),     // 9: gatehouse.plugin.v1.ConfigureResponse
-	(*PlanRequest)(nil),           // 10: gatehouse.plugin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 11: gatehouse.plugin.v1.PlanResponse
-	(*Token)(nil),                 // 12: gatehouse.plugin.v1.Token
-	(*CallRequest)(nil),           // 13: gatehouse.plugin.v1.CallRequest
-	(*Target)(nil),                // 14: gatehouse.plugin.v1.Target
-	(*CallResponse)(nil),          // 15: gatehouse.plugin.v1.CallResponse
-	(*Exec)(nil),                  // 16: gatehouse.plugin.v1.Exec
-	(*Progress)(nil),              // 17: gatehouse.plugin.v1.Progress
-	(*Output)(nil),                // 18: gatehouse.plugin.v1.Output
-	(*Result)(nil),                // 19: gatehouse.plugin.v1.Result
-	(*Error)(nil),                 // 20: gatehouse.plugin.v1.Error
-	(*CheckHealthRequest)(nil),    // 21: gatehouse.plugin.v1.CheckHealthRequest
-	(*CheckHealthResponse)(nil),   // 22: gatehouse.plugin.v1.CheckHealthResponse
-	(*HealthCheck)(nil),           // 23: gatehouse.plugin.v1.HealthCheck
-	nil,                           // 24: gatehouse.plugin.v1.Facts.TemplatesEntry
-	(*durationpb.Duration)(nil),   // 25: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
+	(*Layer)(nil),                 // 3: gatehouse.plugin.v1.Layer
+	(*Tool)(nil),                  // 4: gatehouse.plugin.v1.Tool
+	(*Annotations)(nil),           // 5: gatehouse.plugin.v1.Annotations
+	(*TargetArgument)(nil),        // 6: gatehouse.plugin.v1.TargetArgument
+	(*Need)(nil),                  // 7: gatehouse.plugin.v1.Need
+	(*Facts)(nil),                 // 8: gatehouse.plugin.v1.Facts
+	(*ConfigureRequest)(nil),      // 9: gatehouse.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),     // 10: gatehouse.plugin.v1.ConfigureResponse
+	(*PlanRequest)(nil),           // 11: gatehouse.plugin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 12: gatehouse.plugin.v1.PlanResponse
+	(*Token)(nil),                 // 13: gatehouse.plugin.v1.Token
+	(*CallRequest)(nil),           // 14: gatehouse.plugin.v1.CallRequest
+	(*Target)(nil),                // 15: gatehouse.plugin.v1.Target
+	(*CallResponse)(nil),          // 16: gatehouse.plugin.v1.CallResponse
+	(*Exec)(nil),                  // 17: gatehouse.plugin.v1.Exec
+	(*File)(nil),                  // 18: gatehouse.plugin.v1.File
+	(*Progress)(nil),              // 19: gatehouse.plugin.v1.Progress
+	(*Output)(nil),                // 20: gatehouse.plugin.v1.Output
+	(*Result)(nil),                // 21: gatehouse.plugin.v1.Result
+	(*Error)(nil),                 // 22: gatehouse.plugin.v1.Error
+	(*CheckHealthRequest)(nil),    // 23: gatehouse.plugin.v1.CheckHealthRequest
+	(*CheckHealthResponse)(nil),   // 24: gatehouse.plugin.v1.CheckHealthResponse
+	(*HealthCheck)(nil),           // 25: gatehouse.plugin.v1.HealthCheck
+	nil,                           // 26: gatehouse.plugin.v1.Facts.TemplatesEntry
+	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
 }
 var file_gatehouse_plugin_v1_plugin_proto_depIdxs = []int32{
-	3,  // 0: gatehouse.plugin.v1.DescribeResponse.tools:type_name -> gatehouse.plugin.v1.Tool
-	4,  // 1: gatehouse.plugin.v1.Tool.annotations:type_name -> gatehouse.plugin.v1.Annotations
-	5,  // 2: gatehouse.plugin.v1.Tool.targets:type_name -> gatehouse.plugin.v1.TargetArgument
-	25, // 3: gatehouse.plugin.v1.Tool.default_timeout:type_name -> google.protobuf.Duration
-	25, // 4: gatehouse.plugin.v1.Tool.max_timeout:type_name -> google.protobuf.Duration
-	25, // 5: gatehouse.plugin.v1.Tool.breaker_recovery:type_name -> google.protobuf.Duration
-	6,  // 6: gatehouse.plugin.v1.Tool.needs:type_name -> gatehouse.plugin.v1.Need
-	7,  // 7: gatehouse.plugin.v1.Tool.facts:type_name -> gatehouse.plugin.v1.Facts
-	24, // 8: gatehouse.plugin.v1.Facts.templates:type_name -> gatehouse.plugin.v1.Facts.TemplatesEntry
-	13, // 9: gatehouse.plugin.v1.PlanRequest.call:type_name -> gatehouse.plugin.v1.CallRequest
-	12, // 10: gatehouse.plugin.v1.PlanResponse.tokens:type_name -> gatehouse.plugin.v1.Token
-	20, // 11: gatehouse.plugin.v1.PlanResponse.error:type_name -> gatehouse.plugin.v1.Error
-	14, // 12: gatehouse.plugin.v1.CallRequest.targets:type_name -> gatehouse.plugin.v1.Target
-	25, // 13: gatehouse.plugin.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
-	17, // 14: gatehouse.plugin.v1.CallResponse.progress:type_name -> gatehouse.plugin.v1.Progress
-	18, // 15: gatehouse.plugin.v1.CallResponse.output:type_name -> gatehouse.plugin.v1.Output
-	19, // 16: gatehouse.plugin.v1.CallResponse.result:type_name -> gatehouse.plugin.v1.Result
-	16, // 17: gatehouse.plugin.v1.CallResponse.exec:type_name -> gatehouse.plugin.v1.Exec
-	0,  // 18: gatehouse.plugin.v1.Output.stream:type_name -> gatehouse.plugin.v1.Output.Stream
-	20, // 19: gatehouse.plugin.v1.Result.error:type_name -> gatehouse.plugin.v1.Error
-	26, // 20: gatehouse.plugin.v1.Error.time:type_name -> google.protobuf.Timestamp
-	25, // 21: gatehouse.plugin.v1.Error.retry_after:type_name -> google.protobuf.Duration
-	23, // 22: gatehouse.plugin.v1.CheckHealthResponse.checks:type_name -> gatehouse.plugin.v1.HealthCheck
-	1,  // 23: gatehouse.plugin.v1.Plugin.Describe:input_type -> gatehouse.plugin.v1.DescribeRequest
-	8,  // 24: gatehouse.plugin.v1.Plugin.Configure:input_type -> gatehouse.plugin.v1.ConfigureRequest
-	10, // 25: gatehouse.plugin.v1.Plugin.Plan:input_type -> gatehouse.plugin.v1.PlanRequest
-	13, // 26: gatehouse.plugin.v1.Plugin.Call:input_type -> gatehouse.plugin.v1.CallRequest
-	21, // 27: gatehouse.plugin.v1.Plugin.CheckHealth:input_type -> gatehouse.plugin.v1.CheckHealthRequest
-	2,  // 28: gatehouse.plugin.v1.Plugin.Describe:output_type -> gatehouse.plugin.v1.DescribeResponse
-	9,  // 29: gatehouse.plugin.v1.Plugin.Configure:output_type -> gatehouse.plugin.v1.ConfigureResponse
-	11, // 30: gatehouse.plugin.v1.Plugin.Plan:output_type -> gatehouse.plugin.v1.PlanResponse
-	15, // 31: gatehouse.plugin.v1.Plugin.Call:output_type -> gatehouse.plugin.v1.CallResponse
-	22, // 32: gatehouse.plugin.v1.Plugin.CheckHealth:output_type -> gatehouse.plugin.v1.CheckHealthResponse
-	28, // [28:33] is the sub-list for method output_type
-	23, // [23:28] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	4,  // 0: gatehouse.plugin.v1.DescribeResponse.tools:type_name -> gatehouse.plugin.v1.Tool
+	3,  // 1: gatehouse.plugin.v1.DescribeResponse.layers:type_name -> gatehouse.plugin.v1.Layer
+	5,  // 2: gatehouse.plugin.v1.Tool.annotations:type_name -> gatehouse.plugin.v1.Annotations
+	6,  // 3: gatehouse.plugin.v1.Tool.targets:type_name -> gatehouse.plugin.v1.TargetArgument
+	27, // 4: gatehouse.plugin.v1.Tool.default_timeout:type_name -> google.protobuf.Duration
+	27, // 5: gatehouse.plugin.v1.Tool.max_timeout:type_name -> google.protobuf.Duration
+	27, // 6: gatehouse.plugin.v1.Tool.breaker_recovery:type_name -> google.protobuf.Duration
+	7,  // 7: gatehouse.plugin.v1.Tool.needs:type_name -> gatehouse.plugin.v1.Need
+	8,  // 8: gatehouse.plugin.v1.Tool.facts:type_name -> gatehouse.plugin.v1.Facts
+	26, // 9: gatehouse.plugin.v1.Facts.templates:type_name -> gatehouse.plugin.v1.Facts.TemplatesEntry
+	14, // 10: gatehouse.plugin.v1.PlanRequest.call:type_name -> gatehouse.plugin.v1.CallRequest
+	13, // 11: gatehouse.plugin.v1.PlanResponse.tokens:type_name -> gatehouse.plugin.v1.Token
+	22, // 12: gatehouse.plugin.v1.PlanResponse.error:type_name -> gatehouse.plugin.v1.Error
+	15, // 13: gatehouse.plugin.v1.CallRequest.targets:type_name -> gatehouse.plugin.v1.Target
+	27, // 14: gatehouse.plugin.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
+	19, // 15: gatehouse.plugin.v1.CallResponse.progress:type_name -> gatehouse.plugin.v1.Progress
+	20, // 16: gatehouse.plugin.v1.CallResponse.output:type_name -> gatehouse.plugin.v1.Output
+	21, // 17: gatehouse.plugin.v1.CallResponse.result:type_name -> gatehouse.plugin.v1.Result
+	17, // 18: gatehouse.plugin.v1.CallResponse.exec:type_name -> gatehouse.plugin.v1.Exec
+	18, // 19: gatehouse.plugin.v1.Exec.files:type_name -> gatehouse.plugin.v1.File
+	0,  // 20: gatehouse.plugin.v1.Output.stream:type_name -> gatehouse.plugin.v1.Output.Stream
+	22, // 21: gatehouse.plugin.v1.Result.error:type_name -> gatehouse.plugin.v1.Error
+	28, // 22: gatehouse.plugin.v1.Error.time:type_name -> google.protobuf.Timestamp
+	27, // 23: gatehouse.plugin.v1.Error.retry_after:type_name -> google.protobuf.Duration
+	25, // 24: gatehouse.plugin.v1.CheckHealthResponse.checks:type_name -> gatehouse.plugin.v1.HealthCheck
+	1,  // 25: gatehouse.plugin.v1.Plugin.Describe:input_type -> gatehouse.plugin.v1.DescribeRequest
+	9,  // 26: gatehouse.plugin.v1.Plugin.Configure:input_type -> gatehouse.plugin.v1.ConfigureRequest
+	11, // 27: gatehouse.plugin.v1.Plugin.Plan:input_type -> gatehouse.plugin.v1.PlanRequest
+	14, // 28: gatehouse.plugin.v1.Plugin.Call:input_type -> gatehouse.plugin.v1.CallRequest
+	23, // 29: gatehouse.plugin.v1.Plugin.CheckHealth:input_type -> gatehouse.plugin.v1.CheckHealthRequest
+	2,  // 30: gatehouse.plugin.v1.Plugin.Describe:output_type -> gatehouse.plugin.v1.DescribeResponse
+	10, // 31: gatehouse.plugin.v1.Plugin.Configure:output_type -> gatehouse.plugin.v1.ConfigureResponse
+	12, // 32: gatehouse.plugin.v1.Plugin.Plan:output_type -> gatehouse.plugin.v1.PlanResponse
+	16, // 33: gatehouse.plugin.v1.Plugin.Call:output_type -> gatehouse.plugin.v1.CallResponse
+	24, // 34: gatehouse.plugin.v1.Plugin.CheckHealth:output_type -> gatehouse.plugin.v1.CheckHealthResponse
+	30, // [30:35] is the sub-list for method output_type
+	25, // [25:30] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_plugin_v1_plugin_proto_init() }
@@ -2010,7 +2182,7 @@ func file_gatehouse_plugin_v1_plugin_proto_init() {
 	if File_gatehouse_plugin_v1_plugin_proto != nil {
 		return
 	}
-	file_gatehouse_plugin_v1_plugin_proto_msgTypes[14].OneofWrappers = []any{
+	file_gatehouse_plugin_v1_plugin_proto_msgTypes[15].OneofWrappers = []any{
 		(*CallResponse_Progress)(nil),
 		(*CallResponse_Output)(nil),
 		(*CallResponse_Result)(nil),
@@ -2022,7 +2194,7 @@ func file_gatehouse_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_plugin_v1_plugin_proto_rawDesc), len(file_gatehouse_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -11,6 +11,13 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
 )
 
+// The most items of lists.
+const (
+	maxPortItems = 100
+	maxPingItems = 16
+	maxExclude   = 32
+)
+
 // Why a flag is gated.
 const (
 	evades  = "it is made to get past filters"
@@ -18,10 +25,11 @@ const (
 )
 
 // flags is the whole table; whatever is not in it is refused.
-func flags() []command.Flag {
+func (t *tool) flags() []command.Flag {
 	var all []command.Flag
 	for _, part := range [][]command.Flag{
-		scanTypes(), ports(), discovery(), services(), timing(), output(), evasion(), refused(),
+		scanTypes(), ports(), discovery(), services(t.library), timing(), output(), evasion(),
+		refused(),
 	} {
 		all = append(all, part...)
 	}
@@ -49,8 +57,8 @@ func scanTypes() []command.Flag {
 		{
 			Name: "-sO", Gated: unusual, About: "IP protocol scan",
 			Conflicts: []string{
-				"-p", "-F", "--top-ports", "--exclude-ports", "-sS", "-sT", "-sU", "-sV", "-sC", "-sA", "-sW", "-sM",
-				"-sN", "-sF", "-sX", "-sY", "-sZ",
+				"-p", "-F", "--top-ports", "--exclude-ports", "-sS", "-sT", "-sU", "-sV", "-sC", "-sA",
+				"-sW", "-sM", "-sN", "-sF", "-sX", "-sY", "-sZ",
 			},
 		},
 		{Name: "-sY", Gated: unusual, About: "SCTP INIT scan"},
@@ -60,19 +68,31 @@ func scanTypes() []command.Flag {
 
 func ports() []command.Flag {
 	const selection = "choice of ports"
-	list := command.Ports(100, "T:", "U:")
+	list := command.Ports(maxPortItems, "T:", "U:")
 	return []command.Flag{
 		{Name: "-p", Value: list, Group: selection, About: "ports to scan; -p- is all"},
 		{Name: "-F", Group: selection, About: "the 100 most common ports"},
 		{Name: "--top-ports", Value: command.Int(1, 65535), Group: selection,
 			About: "so many of the most common ports"},
-		{Name: "--exclude-ports", Value: list, About: "ports to leave out"},
+		{Name: "--exclude-ports", Value: notAll(list), About: "ports to leave out"},
 		{Name: "-r", About: "ports in order"},
 	}
 }
 
+// notAll is a list of ports where "-", all ports, would make no sense.
+func notAll(list command.Grammar) command.Grammar {
+	read := list.Read
+	list.Read = func(text string, p sdk.Policy) (command.Value, error) {
+		if text == "-" {
+			return command.Value{}, errors.New("all ports cannot be meant here")
+		}
+		return read(text, p)
+	}
+	return list
+}
+
 func discovery() []command.Flag {
-	list := command.Ports(16)
+	list := notAll(command.Ports(maxPingItems))
 	return []command.Flag{
 		{Name: "-Pn", Conflicts: discoveryFlags[1:], About: "take every target for up"},
 		{Name: "-PE", About: "ICMP echo"},
@@ -84,14 +104,14 @@ func discovery() []command.Flag {
 		{Name: "-PY", Value: list, Optional: true, About: "SCTP INIT to ports"},
 		{Name: "--disable-arp-ping", About: "no ARP on the local network"},
 		{Name: "--traceroute", About: "path to each host"},
-		{Name: "--exclude", Value: command.Addresses(32), About: "hosts and networks to leave out"},
+		{Name: "--exclude", Value: command.Addresses(maxExclude), About: "hosts and networks to leave out"},
 		{Name: "--randomize-hosts", About: "hosts in random order"},
 		{Name: "-n", Implied: true, About: "no reverse DNS, always on"},
 		{Name: "-4", Implied: true, About: "IPv4, always on"},
 	}
 }
 
-func services() []command.Flag {
+func services(l *library) []command.Flag {
 	return []command.Flag{
 		{Name: "--version-intensity", Value: command.Int(0, 9), About: "how many probes for versions"},
 		{Name: "--version-light", About: "few probes"},
@@ -100,7 +120,7 @@ func services() []command.Flag {
 		{Name: "--osscan-limit", About: "only promising hosts"},
 		{Name: "--osscan-guess", About: "guess harder"},
 		{Name: "--max-os-tries", Value: command.Int(1, 5), About: "tries at the operating system"},
-		{Name: "--script", Value: scripts(), About: "scripts to run"},
+		{Name: "--script", Value: l.scripts(), About: "scripts to run"},
 		{Name: "--script-timeout", Value: command.Duration(time.Second, 10*time.Minute),
 			About: "time of one script"},
 		{
@@ -188,47 +208,6 @@ func tcpFlags() command.Grammar {
 			return command.Value{Text: text}, nil
 		},
 	}
-}
-
-// refused are flags of nmap's that are not taken, with the reason; the long list of others needs none.
-func refused() []command.Flag {
-	reasons := []struct {
-		why   string
-		names []string
-	}{
-		{"output belongs to the host", []string{
-			"-oN", "-oX", "-oG", "-oA", "-oS", "-oM", "-oH", "-o", "-m", "--append-output", "--resume", "--stylesheet",
-			"--no-stylesheet", "--webxml", "--stats-every", "--noninteractive",
-		}},
-		{"it reads or writes files of the host", []string{
-			"-iL", "-i", "--excludefile", "--datadir", "--servicedb", "--versiondb", "--script-args-file",
-			"--script-updatedb",
-		}},
-		{"it chooses targets that nobody named", []string{"-iR"}},
-		{"arguments of scripts are not taken from callers",
-			[]string{"--script-args", "--script-help", "--script-trace"}},
-		{"it involves third parties or forges addresses", []string{
-			"-sI", "-b", "-D", "-S", "--spoof-mac", "--proxies", "--proxy", "--ip-options", "--data", "--data-string",
-		}},
-		{"it belongs to the host", []string{
-			"-e", "--send-eth", "--send-ip", "--privileged", "--unprivileged", "--nsock-engine", "--route-dst",
-		}},
-		{"names are resolved by the host, once", []string{"-R", "--dns-servers", "--system-dns", "--resolve-all"}},
-		{"only IPv4 is in scope", []string{"-6"}},
-		{"it shows memory and traffic of the host",
-			[]string{"-d", "--packet-trace", "--version-trace", "--iflist"}},
-		{"it prints something and does nothing", []string{"-h", "-V", "--thc"}},
-		{"it is another name of -A", []string{"--yoloscan", "-y"}},
-		{"write -Pn", []string{"-P0"}},
-		{"write -sn", []string{"-sP"}},
-	}
-	var flags []command.Flag
-	for _, r := range reasons {
-		for _, name := range r.names {
-			flags = append(flags, command.Flag{Name: name, Refused: r.why})
-		}
-	}
-	return flags
 }
 
 // quantity is the value of a flag as a number, for messages.

@@ -2,6 +2,7 @@ package nmap
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
@@ -10,8 +11,7 @@ import (
 
 func TestTheProbeOfPrivileges(t *testing.T) {
 	for raw, want := range map[bool]string{true: "healthy", false: "degraded"} {
-		b := sdktest.New(t, sdk.Plugin{Name: "nmap", Version: "1", Tools: []sdk.Tool{Tool(Privileges{Raw: raw})}},
-			sdktest.Options{})
+		b := sdktest.New(t, plugin(Privileges{Raw: raw}), sdktest.Options{})
 		found := 0
 		for _, c := range b.CheckHealth(context.Background()) {
 			if c.Name != "CAP_NET_RAW" {
@@ -24,6 +24,44 @@ func TestTheProbeOfPrivileges(t *testing.T) {
 		}
 		if found != 1 {
 			t.Errorf("%d checks of CAP_NET_RAW, want one", found)
+		}
+	}
+}
+
+func TestRawSocketsAreNotReplacedSilently(t *testing.T) {
+	needNmap(t)
+	pl := newPlanner(t, Privileges{}, sdktest.Options{AllowIntrusive: true})
+	for _, f := range table() {
+		if f.Refused != "" {
+			continue
+		}
+		for _, extra := range spellings(t, f) {
+			p := pl.ask(t, extra)
+			if !slices.Contains(rawFlags, f.Name) {
+				needsUDP := f.Name == "--defeat-icmp-ratelimit" // and with it raw sockets
+				if p.Verdict != sdk.Accept && !needsUDP {
+					t.Errorf("Plan(%s), without raw sockets = %s (%s), want it accepted", extra, p.Verdict,
+						p.Rule)
+				}
+				continue
+			}
+			if p.Error == nil || p.Error.Kind != sdk.KindNeedsPrivilege || p.Error.Metadata["flag"] != f.Name ||
+				p.Error.Suggestion == "" {
+				t.Errorf("Plan(%s), without raw sockets = %s (%+v), want a %s", extra, p.Verdict, p.Error,
+					sdk.KindNeedsPrivilege)
+			}
+		}
+	}
+}
+
+// What is wrong on every machine is called wrong on one without privileges too.
+func TestPrivilegesAreAskedForLast(t *testing.T) {
+	pl := newPlanner(t, Privileges{}, sdktest.Options{})
+	for extra, want := range map[string]sdk.Kind{
+		"-sS -sT": sdk.KindValidation, "-sS -p 1-70000": sdk.KindValidation, "-sS": sdk.KindNeedsPrivilege,
+	} {
+		if p := pl.ask(t, extra); p.Error.Kind != want {
+			t.Errorf("Plan(%s) = %s, want %s", extra, p.Error.Kind, want)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,51 +123,4 @@ func TestConformance(t *testing.T) {
 		Quick: `{"target": "127.0.0.1", "extra_args": "-sn"}`,
 		Slow:  `{"target": "127.0.0.1", "extra_args": "-sT -F --scan-delay 1s"}`,
 	})
-}
-
-// nmap itself says which scripts an expression means.
-func TestExpressionsAreNmapsLanguage(t *testing.T) {
-	needNmap(t)
-	for category, scripts := range map[string]struct{ in, out []string }{
-		"default": {[]string{"http-title", "ssl-cert"},
-			[]string{"http-open-proxy", "ftp-bounce", "socks-open-proxy"}},
-		"safe": {[]string{"http-title"},
-			[]string{"http-fetch", "broadcast-ping", "url-snarf", "ip-geolocation-map-kml"}},
-		"discovery": {[]string{"smb-os-discovery"}, []string{"dns-brute", "dns-srv-enum", "targets-traceroute"}},
-		"version":   {[]string{"rpcinfo"}, []string{"docker-version"}},
-		"vuln":      {[]string{"http-git"}, []string{"vulners"}},
-	} {
-		out, err := exec.Command("nmap", "--script-help",
-			expression(category)).Output() // prints, and sends nothing
-		if err != nil {
-			t.Errorf("nmap --script-help %q = %v", expression(category), err)
-			continue
-		}
-		lines := strings.Split(string(out), "\n")
-		for _, name := range scripts.in {
-			if !slices.Contains(lines, name) {
-				t.Errorf("%s has no %s", category, name)
-			}
-		}
-		for _, name := range scripts.out {
-			if slices.Contains(lines, name) {
-				t.Errorf("%s has %s", category, name)
-			}
-		}
-	}
-}
-
-// The names of the list exist, and are as safe as the list says.
-func TestSafeScriptsAreSafe(t *testing.T) {
-	needNmap(t)
-	out, err := exec.Command("nmap", "--script-help", expression("safe")).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(out), "\n")
-	for _, name := range safeScripts {
-		if !slices.Contains(lines, name) {
-			t.Errorf("%s is not among the scripts that nmap calls safe, and no other bad name", name)
-		}
-	}
 }

@@ -1,8 +1,8 @@
 package nmap
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,55 +13,68 @@ import (
 // maxScripts is how many names and categories one request may have.
 const maxScripts = 16
 
-// safeScripts may be chosen by name: in the script database of nmap 7.93 each is in category safe, and
-// none in one of unsafeCategories or strangersScripts.
-var safeScripts = []string{
-	"ftp-anon", "http-headers", "http-robots.txt", "http-title", "imap-capabilities", "mongodb-info",
-	"ms-sql-info", "mysql-info", "nbstat", "ntp-info", "pop3-capabilities", "rdp-enum-encryption", "rpcinfo",
-	"smb-os-discovery",
-	"smtp-commands", "snmp-info", "ssh-hostkey", "ssl-cert", "vnc-info", "x11-access",
-}
-
 // openCategories may be chosen by anybody; what of them is not safe is left out.
 var openCategories = []string{"auth", "default", "discovery", "safe", "version"}
 
-// gatedCategories need allow_intrusive.
-var gatedCategories = []string{"brute", "dos", "exploit", "fuzzer", "intrusive", "malware", "vuln"}
+// gatedCategories need allow_intrusive, and so do their scripts.
+var gatedCategories = []string{"intrusive", "vuln", "exploit", "brute", "dos", "fuzzer", "malware"}
 
 // strangers are the categories whose scripts talk to others than the target; nobody may choose them.
-var strangers = []string{"broadcast", "external"}
+var strangers = []string{"external", "broadcast"}
 
-// strangersScripts are called safe by nmap, and yet talk to others than the target, make the target talk to
-// others, touch files, or fetch secrets.
-var strangersScripts = []string{
-	"bittorrent-discovery", "dns-client-subnet-scan", "dns-recursion", "dns-srv-enum", "fcrdns", "ftp-bounce",
-	"http-fetch", "ip-geolocation-map-kml", "ms-sql-dump-hashes", "nat-pmp-mapport", "resolveall",
-	"targets-traceroute", "targets-xml", "unittest", "url-snarf",
+// notSafe is what a script that anybody may choose is in none of.
+var notSafe = []string{
+	"intrusive", "vuln", "exploit", "brute", "dos", "external", "fuzzer", "malware", "broadcast",
 }
 
-// scripts is the grammar of --script: names and categories, separated by commas. nmap takes
-// expressions, wildcards, paths and names of files as well; none of that is read here.
-func scripts() command.Grammar {
+// beyond are scripts that nmap calls safe and that reach beyond the target all the same.
+var beyond = []string{
+	"ftp-bounce",             // has the target connect to a machine of nmap's authors
+	"http-fetch",             // writes files
+	"ip-geolocation-map-kml", // writes files
+	"targets-xml",            // reads files
+	"url-snarf",              // listens to everybody's traffic
+	"nat-pmp-mapport",        // changes what a router lets in
+	"targets-traceroute", "resolveall", "dns-srv-enum", "dns-client-subnet-scan", "bittorrent-discovery",
+	"unittest", // these talk to other hosts
+}
+
+// notNames mean something in the language of nmap's --script.
+var notNames = []string{"all", "true", "false", "and", "or", "not"}
+
+// The categories as sets.
+var (
+	safeSet      = setOf("safe")
+	gatedSet     = setOf(gatedCategories...) | unknownCategory
+	strangersSet = setOf(strangers...)
+	notSafeSet   = setOf(notSafe...)
+)
+
+// scripts is the grammar of --script: names and categories, separated by commas. nmap takes expressions,
+// wildcards, paths and names of files as well; none of that is read here. One item that is refused refuses
+// all: what a caller gets is never less than what he asked for.
+func (l *library) scripts() command.Grammar {
 	return command.Grammar{
-		Want: fmt.Sprintf("up to %d of the categories %s and the scripts %s, separated by commas", maxScripts,
-			strings.Join(openCategories, " "), strings.Join(safeScripts, " ")),
+		Want: fmt.Sprintf("up to %d names, separated by commas, of categories (%s; with allow_intrusive %s) "+
+			"or of nmap's scripts", maxScripts, strings.Join(openCategories, " "),
+			strings.Join(gatedCategories, " ")),
 		Read: func(text string, _ sdk.Policy) (command.Value, error) {
 			items := strings.Split(text, ",")
 			if len(items) > maxScripts {
 				return command.Value{}, fmt.Errorf("%d items; allowed are %d", len(items), maxScripts)
 			}
-			v := command.Value{Text: text}
+			db, err := l.current()
+			if err != nil {
+				return command.Value{}, err
+			}
+			v := command.Value{Text: text, Int: int64(len(items))}
 			for _, item := range items {
-				switch {
-				case slices.Contains(openCategories, item), slices.Contains(safeScripts, item):
-				case slices.Contains(gatedCategories, item):
-					v.Gated = "scripts of category " + item
-				case slices.Contains(strangers, item), slices.Contains(strangersScripts, item):
-					return v, fmt.Errorf("%s reaches beyond the target", item)
-				case item == "":
-					return v, errors.New("an empty item")
-				default:
-					return v, fmt.Errorf("%q is no category and no script of the list", item)
+				gated, err := db.judge(item)
+				if err != nil {
+					return command.Value{}, err
+				}
+				if v.Gated == "" {
+					v.Gated = gated
 				}
 			}
 			return v, nil
@@ -69,8 +82,136 @@ func scripts() command.Grammar {
 	}
 }
 
-// chosen is the value of --script for a request; empty: no scripts. -sC and -A mean the default ones.
-func chosen(j *command.Job) string {
+// judge says why an item needs allow_intrusive, or why nobody may choose it.
+func (db *scriptDB) judge(item string) (gated string, err error) {
+	set, isScript := db.scripts[item]
+	switch {
+	case !isWord(item, "abcdefghijklmnopqrstuvwxyz0123456789.-") || slices.Contains(notNames, item):
+		return "", sdk.Errorf(sdk.KindValidation, "%q is no name of a script or of a category", item).
+			Suggest("name them as nmap does, in small letters, separated by commas alone: there are no " +
+				"expressions, wildcards or files here")
+	case slices.Contains(openCategories, item):
+		return "", nil
+	case slices.Contains(gatedCategories, item):
+		return "scripts of category " + item, nil
+	case slices.Contains(strangers, item):
+		return "", reaches("the scripts of category "+item, "they talk to others than the target")
+	case !isScript:
+		return "", db.unknown(item)
+	case set&strangersSet != 0:
+		return "", reaches(item, "it is in category "+strings.Join((set&strangersSet).names(), " and "))
+	case slices.Contains(beyond, item):
+		return "", reaches(item,
+			"nmap calls it safe, but it talks to others than the target, or touches files")
+	case set&gatedSet != 0:
+		return item + " is in category " + strings.Join((set&gatedSet).names(), " and "), nil
+	case set&safeSet == 0:
+		return item + " is not in category safe", nil
+	}
+	return "", nil
+}
+
+func reaches(what, why string) *sdk.Error {
+	verb := "reaches"
+	if strings.HasPrefix(what, "the ") {
+		verb = "reach"
+	}
+	return sdk.Errorf(sdk.KindValidation, "%s %s beyond the target: %s", what, verb, why).
+		Suggest("allowed are the categories %s, and the scripts in category safe that are in none of %s",
+			strings.Join(openCategories, " "), strings.Join(notSafe, " "))
+}
+
+// unknown is the error of a name that is not in the database, with names that may have been meant.
+func (db *scriptDB) unknown(item string) *sdk.Error {
+	err := sdk.Errorf(sdk.KindValidation, "%q is neither a category nor one of the %d scripts of this nmap",
+		item, len(db.scripts))
+	if near := db.near(item); len(near) > 0 {
+		return err.Suggest("did you mean %s? The categories are %s", strings.Join(near, " or "),
+			strings.Join(openCategories, " "))
+	}
+	return err.Suggest("the categories are %s; name a script exactly as nmap does, without .nse",
+		strings.Join(openCategories, " "))
+}
+
+// near finds up to three names that anybody may choose, and that are little different.
+func (db *scriptDB) near(item string) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var found []candidate
+	for _, name := range slices.AppendSeq(slices.Clone(openCategories), maps.Keys(db.scripts)) {
+		if gated, err := db.judge(name); err != nil || gated != "" {
+			continue
+		}
+		if d := distance(item, name); d <= max(2, len(item)/4) {
+			found = append(found, candidate{name, d})
+		}
+	}
+	slices.SortFunc(found, func(a, b candidate) int {
+		if a.distance != b.distance {
+			return a.distance - b.distance
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	var names []string
+	for _, c := range found[:min(len(found), 3)] {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// distance is that of Levenshtein: how many letters have to be put in, taken out or changed.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// expressions are the categories as the part of them that may run, in nmap's own language. None has a comma.
+var expressions = func() map[string]string {
+	m := make(map[string]string)
+	for _, c := range openCategories {
+		m[c] = fmt.Sprintf("(%s) and safe and not (%s) and not (%s)", c, strings.Join(notSafe, " or "),
+			strings.Join(beyond, " or "))
+	}
+	for _, c := range gatedCategories {
+		m[c] = fmt.Sprintf("(%s) and not (%s)", c, strings.Join(strangers, " or "))
+	}
+	return m
+}()
+
+// members are the scripts that the expression of a category means, sorted.
+func (db *scriptDB) members(category string) []string {
+	var names []string
+	for name, set := range db.scripts {
+		open := set&safeSet != 0 && set&notSafeSet == 0 && !slices.Contains(beyond, name)
+		gated := slices.Contains(gatedCategories, category) && set&strangersSet == 0
+		if set&setOf(category) != 0 && (open && slices.Contains(openCategories, category) || gated) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// chosen is the value of --script for a request, and what is to be said of it; empty: no scripts. -sC and -A
+// mean the default ones.
+func (l *library) chosen(j *command.Job) (value, why string) {
 	var items []string
 	if o, ok := j.Option("--script"); ok {
 		items = strings.Split(o.Value.Text, ",")
@@ -78,21 +219,23 @@ func chosen(j *command.Job) string {
 	if j.Has("-sC", "-A") && !slices.Contains(items, "default") {
 		items = append([]string{"default"}, items...)
 	}
+	if len(items) == 0 {
+		return "", ""
+	}
+	why = "scripts to run"
+	db := l.last()
 	for i, item := range items {
-		items[i] = expression(item)
+		e, ok := expressions[item]
+		if !ok {
+			continue
+		}
+		items[i] = e
+		if db != nil {
+			why += fmt.Sprintf("; of category %s the %d that the policy allows", item, db.counts[item])
+		}
 	}
-	return strings.Join(items, ",")
-}
-
-// expression writes a category as the part of it that may run, in nmap's own language. It has no comma.
-func expression(item string) string {
-	switch {
-	case slices.Contains(openCategories, item):
-		return fmt.Sprintf("(%s) and safe and not (%s) and not (%s)", item,
-			strings.Join(slices.Sorted(slices.Values(slices.Concat(gatedCategories, strangers))), " or "),
-			strings.Join(strangersScripts, " or "))
-	case slices.Contains(gatedCategories, item):
-		return fmt.Sprintf("(%s) and not (%s)", item, strings.Join(strangers, " or "))
+	if j.Has("-sC", "-A") {
+		why += "; -sC and -A mean category default"
 	}
-	return item
+	return strings.Join(items, ","), why
 }

@@ -8,10 +8,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
 )
 
-// workBudget is the most probes of one request, addresses times ports: 1024 hosts with 4096 ports, or
-// 64 with all.
-const workBudget = 1024 * 4096
-
 // ordered are pairs of flags of which the first must not be above the second.
 var ordered = [][2]string{
 	{"--min-parallelism", "--max-parallelism"},
@@ -24,7 +20,7 @@ var ordered = [][2]string{
 }
 
 // validate holds a request to what is about more than one flag, or about the target.
-func validate(j *command.Job, p Privileges) error {
+func (t *tool) validate(j *command.Job) error {
 	for _, pair := range ordered {
 		lo, okLo := j.Option(pair[0])
 		hi, okHi := j.Option(pair[1])
@@ -36,42 +32,43 @@ func validate(j *command.Job, p Privileges) error {
 	}
 	for _, name := range []string{"-p", "--exclude-ports"} {
 		if o, _ := j.Option(name); strings.Contains(o.Value.Text, "U:") && !j.Has("-sU") {
-			return sdk.Errorf(sdk.KindValidation, "%s %s has UDP ports, but there is no -sU", name, o.Value.Text).
+			return sdk.Errorf(sdk.KindValidation, "%s %s has UDP ports, but there is no -sU", name,
+				o.Value.Text).
 				Suggest("add -sU, or leave the U: out")
 		}
 	}
-	if err := p.check(j); err != nil {
-		return err
-	}
-	return checkWork(j)
-}
-
-// checkWork bounds the number of probes.
-func checkWork(j *command.Job) error {
-	hosts, ports := int64(1)<<(32-j.Target.Prefix.Bits()), portCount(j)
-	if hosts*ports <= workBudget {
-		return nil
-	}
-	return sdk.Errorf(sdk.KindValidation, "%d addresses with %d ports each are %d probes; allowed are %d",
-		hosts, ports, hosts*ports, workBudget).
-		Suggest("scan a smaller network, or at most %d ports", workBudget/hosts).
-		With("hosts", hosts).With("ports", ports).With("max_probes", workBudget)
-}
-
-// portCount is how many ports of each host a request is about.
-func portCount(j *command.Job) int64 {
-	if j.Has("-sn", "-sL") {
-		return 1
-	}
-	if j.Has("-F") {
-		return 100
-	}
-	for _, name := range []string{"-p", "--top-ports"} {
-		if o, ok := j.Option(name); ok {
-			return o.Value.Int
+	if j.Has("-sC", "-A") { // --script has looked into the database already
+		if _, err := t.library.current(); err != nil {
+			return err
 		}
 	}
-	return 1000
+	if err := checkWork(j); err != nil {
+		return err
+	}
+	if err := t.privileges.check(j); err != nil { // late: what is wrong on every machine is called wrong
+		return err
+	}
+	return checkKinds(j)
+}
+
+// checkKinds refuses what nmap would quit over: flags that are for some kinds of scan alone.
+func checkKinds(j *command.Job) error {
+	plain := !j.Has(scanLetters...) && !j.Has("-sn", "-sL") // a SYN scan, the default
+	if j.Has("--defeat-rst-ratelimit") && !plain && !j.Has("-sS") {
+		return sdk.Errorf(sdk.KindValidation, "--defeat-rst-ratelimit is for SYN scans alone").
+			Suggest("add -sS, or leave it out")
+	}
+	if mtu, ok := j.Option("--mtu"); ok || j.Has("-f") {
+		scan := plain || j.Has("-sS", "-sA", "-sW", "-sM", "-sN", "-sF", "-sX")
+		ping := j.Has("-PS", "-PA", "-PP") || j.Has("-PM") && mtu.Value.Int <= 8 ||
+			j.Has("-sn") && !j.Has(discoveryFlags...)
+		if j.Has("-sL") || !scan && !ping {
+			return sdk.Errorf(sdk.KindValidation, "-f and --mtu are for TCP scans without connections, and "+
+				"for discovery by TCP or ICMP time stamps").
+				Suggest("add -sS or -PS, or leave them out")
+		}
+	}
+	return nil
 }
 
 // scannedPorts says in words which ports a request is about.
@@ -81,6 +78,11 @@ func scannedPorts(j *command.Job) string {
 		return "none"
 	case ok:
 		return o.Value.Text
+	case j.Has("-F"):
+		return "the 100 most common"
 	}
-	return fmt.Sprintf("the %d most common", portCount(j))
+	if o, ok := j.Option("--top-ports"); ok {
+		return fmt.Sprintf("the %d most common", o.Value.Int)
+	}
+	return fmt.Sprintf("the %d most common", defaultPorts)
 }

@@ -1,61 +1,62 @@
 package nmap
 
 import (
+	"bufio"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
 
-// Bounds of what is read and kept. Scanned machines choose much of these bytes.
-const (
-	maxXML    = 64 << 20
-	maxDepth  = 32        // nmap's own documents have 8
-	maxData   = 5 << 19   // 2.5 MiB of JSON; package command carries 3 MiB
-	maxScript = 16 << 10  // bytes of the output of one script
-	maxText   = 512       // bytes of any other text
-	maxList   = 64        // hostnames, scans, operating systems, CPEs
-	perHost   = 200       // scripts of one host
-	perPort   = 50        // scripts of one port
-	unnamed   = "unknown" // a service without a name
-)
-
 // document reads nmap's XML token by token, while it flows, and makes the report of it. Only what has
 // been closed is in the report, so that it can be cut at any place.
+//
+//	read          the tokens, each of bounded size
+//	start, end    by where an element stands:
+//	  outside     the scan itself, its progress and its totals
+//	  inHost      a host, its operating system and the way to it
+//	  inPort      a port of it, and its service
+//	  script      what a script says, of a port, a host or the whole scan
+//	fits          what has been closed goes into the report while there is room
 type document struct {
-	report   Report
-	progress func(sdk.Progress)
-	total    int64 // addresses of the target
-	size     int   // bytes of JSON that the report has by now, but for its frame
+	report     Report
+	progress   func(sdk.Progress)
+	complaints *complaints // nil: nobody listens to stderr
+	total      int64       // addresses of the target
+	size       int         // bytes of JSON that the report has by now, but for its frame
 
-	begun bool // <nmaprun> was there
-	ended bool // <runstats> was there
-	host  *Host
-	port  *Port
-	text  *string // where character data goes: inside of <cpe>
-	depth int
+	begun  bool // <nmaprun> was there
+	ended  bool // <runstats> was there
+	phase  string
+	host   *Host
+	port   *Port
+	script *script
+	cpe    *[]byte // where character data goes: inside of <cpe>
+	depth  int
 }
 
 func open(j *command.Job, progress func(sdk.Progress)) command.Reader {
-	d := &document{progress: progress, total: int64(1) << (32 - j.Target.Prefix.Bits())}
+	d := &document{
+		progress: progress, complaints: newComplaints(), total: int64(1) << (32 - j.Target.Prefix.Bits()),
+	}
 	d.report.Ports = scannedPorts(j)
-	return command.Reader{Report: d.read, Data: d.data}
+	return command.Reader{Stderr: d.complaints.chunk, Report: d.read, Data: d.data}
 }
 
 // read reads up to the end. A document that ends too early is no error: nmap was ended, or crashed, and
 // that is told elsewhere.
 func (d *document) read(in io.Reader) error {
-	dec := xml.NewDecoder(io.LimitReader(in, maxXML))
+	b := &bounded{Reader: bufio.NewReader(in), total: maxXML}
+	dec := xml.NewDecoder(b)
 	for {
+		b.token = maxToken
 		tok, err := dec.Token()
 		var syntax *xml.SyntaxError
 		switch {
@@ -81,16 +82,25 @@ func (d *document) token(tok xml.Token) error {
 		d.depth--
 		d.end(tok.Name.Local)
 	case xml.CharData:
-		if d.text != nil && len(*d.text) < maxText {
-			*d.text += string(tok)
+		switch {
+		case d.script != nil:
+			d.script.text(tok)
+		case d.cpe != nil:
+			*d.cpe = append(*d.cpe, tok[:min(len(tok), maxText-len(*d.cpe))]...)
 		}
 	}
 	return nil
 }
 
-// start dispatches on the element, and on where it stands: in a port, in a host, or outside.
+// start dispatches on the element, and on where it stands.
 func (d *document) start(name string, a attrs) {
 	switch {
+	case d.script != nil:
+		d.script.start(name, a)
+	case name == "script":
+		d.script = newScript(a)
+	case name == "cpe":
+		d.cpe = new([]byte)
 	case d.port != nil:
 		d.inPort(name, a)
 	case d.host != nil:
@@ -104,10 +114,7 @@ func (d *document) outside(name string, a attrs) {
 	r := &d.report
 	switch name {
 	case "nmaprun":
-		d.begun, r.Version = true, a.text("version")
-		if sec := a.number("start"); sec > 0 {
-			r.Started = time.Unix(int64(sec), 0).UTC().Format(time.RFC3339)
-		}
+		d.begun, r.Version, r.Started = true, a.text("version"), a.time("start")
 	case "scaninfo":
 		if len(r.Scans) < maxList {
 			r.Scans = append(r.Scans,
@@ -115,103 +122,82 @@ func (d *document) outside(name string, a attrs) {
 		}
 	case "taskprogress":
 		d.tell(a.text("task"), a.decimal("percent", 100))
+	case "prescript", "postscript":
+		d.phase = name
 	case "host":
-		d.host = &Host{Status: "unknown"}
+		d.host = &Host{
+			Status: "unknown", Started: a.time("starttime"), Finished: a.time("endtime"),
+			TimedOut: a["timedout"] == "true",
+		}
 	case "finished":
 		r.Elapsed, r.Error = a.decimal("elapsed", 1e9), a.text("errormsg")
-		r.Complete = a["exit"] == "success"
+		r.Complete, r.Finished = a["exit"] == "success", a.time("time")
 	case "hosts":
 		d.ended = true
 		r.Totals = Totals{Up: a.number("up"), Down: a.number("down"), Total: a.number("total")}
+		d.tell("hosts", 100)
 	}
-}
-
-func (d *document) inHost(name string, a attrs) {
-	h := d.host
-	switch name {
-	case "status":
-		h.Status, h.Reason = a.text("state"), a.text("reason")
-	case "address":
-		if a["addrtype"] == "mac" {
-			h.MAC, h.Vendor = a.text("addr"), a.text("vendor")
-		} else {
-			h.Address = a.text("addr")
-		}
-	case "hostname":
-		if len(h.Hostnames) < maxList {
-			h.Hostnames = append(h.Hostnames, a.text("name"))
-		}
-	case "port":
-		d.port = &Port{Port: a.number("portid"), Protocol: a.text("protocol"), State: "unknown"}
-	case "extraports":
-		if len(h.Other) < maxList {
-			h.Other = append(h.Other, Other{State: a.text("state"), Count: a.number("count")})
-		}
-	case "osmatch":
-		if len(h.OS) < maxList {
-			h.OS = append(h.OS, OS{Name: a.text("name"), Accuracy: a.number("accuracy")})
-		}
-	case "script":
-		h.Scripts = d.script(h.Scripts, a, perHost)
-	}
-}
-
-func (d *document) inPort(name string, a attrs) {
-	p := d.port
-	switch name {
-	case "state":
-		p.State, p.Reason = a.text("state"), a.text("reason")
-	case "service":
-		p.Service = &Service{
-			Name: a.text("name"), Product: a.text("product"), Version: a.text("version"), Extra: a.text("extrainfo"),
-			Tunnel: a.text("tunnel"), Method: a.text("method"), Confidence: a.number("conf"),
-		}
-		if p.Service.Name == "" {
-			p.Service.Name = unnamed
-		}
-	case "cpe":
-		if s := p.Service; s != nil && len(s.CPE) < maxList {
-			s.CPE = append(s.CPE, "")
-			d.text = &s.CPE[len(s.CPE)-1]
-		}
-	case "script":
-		p.Scripts = d.script(p.Scripts, a, perPort)
-	}
-}
-
-func (d *document) script(list []Script, a attrs, most int) []Script {
-	if len(list) >= most {
-		d.report.Truncated = true
-		return list
-	}
-	output := a["output"]
-	if len(output) > maxScript {
-		d.report.Truncated = true
-	}
-	return append(list, Script{ID: a.text("id"), Output: cut(output, maxScript)})
 }
 
 func (d *document) end(name string) {
 	switch {
-	case name == "cpe":
-		d.text = nil
+	case d.script != nil && name != "script":
+		d.script.end(name)
+	case d.script != nil:
+		d.endScript()
+	case name == "cpe" && d.cpe != nil:
+		d.endCPE(cut(string(*d.cpe), maxText))
+		d.cpe = nil
 	case name == "port" && d.port != nil:
-		bare := *d.port
-		bare.Scripts = nil
-		if d.fits(d.port) {
-			d.host.Ports = append(d.host.Ports, *d.port)
-		} else if d.fits(bare) {
-			d.host.Ports = append(d.host.Ports, bare)
-		}
-		d.port = nil
+		d.endPort()
 	case name == "host" && d.host != nil:
 		d.endHost()
+	case name == d.phase:
+		d.phase = ""
 	}
+}
+
+// endScript puts the result of a script to what it is about.
+func (d *document) endScript() {
+	s, truncated := d.script.result()
+	d.script = nil
+	r := &d.report
+	r.Truncated = r.Truncated || truncated
+	list, most := (*[]Script)(nil), perHost
+	switch {
+	case d.port != nil:
+		list, most = &d.port.Scripts, perPort
+	case d.host != nil:
+		list = &d.host.Scripts
+	case d.phase == "prescript" && d.fits(s):
+		list = &r.PreScripts
+	case d.phase == "postscript" && d.fits(s):
+		list = &r.PostScripts
+	default:
+		return
+	}
+	if len(*list) >= most {
+		r.Truncated = true
+		return
+	}
+	*list = append(*list, s)
+}
+
+func (d *document) endPort() {
+	p := *d.port
+	d.port = nil
+	if !d.fits(p) {
+		if p.Scripts = nil; !d.fits(p) {
+			return
+		}
+	}
+	d.host.Ports = append(d.host.Ports, p)
 }
 
 func (d *document) endHost() {
 	h := *d.host
 	d.host = nil
+	h.lastBoot()
 	if !d.ended {
 		d.report.Totals.Total++
 		if h.Status == "up" {
@@ -220,14 +206,19 @@ func (d *document) endHost() {
 			d.report.Totals.Down++
 		}
 	}
-	frame := h
-	frame.Ports = nil // counted already
-	if !d.fits(frame) {
-		frame.Scripts, h.Scripts = nil, nil
-		if !d.fits(frame) {
+	ports := h.Ports
+	h.Ports = nil // counted already
+	if !d.fits(h) {
+		// What matters most of a host is that it is there, and its ports.
+		h = Host{
+			Address: h.Address, Status: h.Status, Reason: h.Reason, Started: h.Started, Finished: h.Finished,
+			TimedOut: h.TimedOut,
+		}
+		if !d.fits(h) {
 			return
 		}
 	}
+	h.Ports = ports
 	d.report.Hosts = append(d.report.Hosts, h)
 	d.tell("hosts", -1)
 }
@@ -244,67 +235,40 @@ func (d *document) fits(v any) bool {
 	return true
 }
 
-// tell reports progress. nmap's percentages are of a task and a group of hosts, not of the whole.
+// tell reports progress. nmap's percentages are of a task and a group of hosts, not of the whole; hosts that
+// are down count when it ends, for nmap does not name them before.
 func (d *document) tell(task string, percent float64) {
 	done := int64(d.report.Totals.Total)
-	p := sdk.Progress{Task: task, Percent: percent, Done: done, Total: d.total}
-	if percent >= 0 {
-		p.Message = fmt.Sprintf("%s: %.0f%% (%d of %d hosts finished)", task, percent, done, d.total)
-	} else {
-		p.Message = fmt.Sprintf("%d of %d hosts finished", done, d.total)
+	p := sdk.Progress{Task: task, Percent: percent, Done: done, Total: max(d.total, done)}
+	p.Message = fmt.Sprintf("%d of %d hosts finished", done, p.Total)
+	if percent >= 0 && !d.ended {
+		p.Message = fmt.Sprintf("%s: %.0f%% (%s)", cmp.Or(task, "scan"), percent, p.Message)
 	}
 	d.progress(p)
 }
 
 // data is what has come. A scan that nmap calls a success and that scanned nobody is none.
 func (d *document) data(sandbox.Outcome) (any, error) {
-	if !d.begun {
-		return nil, nil
+	var failure error
+	if d.complaints != nil {
+		failure = d.complaints.err()
 	}
-	if d.ended && d.report.Complete && d.report.Totals.Total == 0 {
-		return d.report, sdk.Errorf(sdk.KindExecution, "nmap scanned no host at all").
+	if !d.begun {
+		return nil, failure
+	}
+	if failure == nil && d.ended && d.report.Complete && d.report.Totals.Total == 0 {
+		failure = sdk.Errorf(sdk.KindExecution, "nmap scanned no host at all").
 			Suggest("see stderr for its reason; --exclude may leave nothing")
 	}
-	return d.report, nil
+	return d.report, failure
 }
 
-// attrs are the attributes of an element, name -> value.
-type attrs map[string]string
-
-func attributes(list []xml.Attr) attrs {
-	a := make(attrs, len(list))
-	for _, x := range list {
-		a[x.Name.Local] = x.Value
+// lastBoot says when a host started, from when it was looked at. nmap says so too, but in the time of some
+// zone.
+func (h *Host) lastBoot() {
+	end, err := time.Parse(time.RFC3339, h.Finished)
+	if h.Uptime == nil || err != nil || h.Uptime.Seconds > 1e9 {
+		return
 	}
-	return a
-}
-
-func (a attrs) text(name string) string { return cut(a[name], maxText) }
-
-// number is a count; what is none is 0.
-func (a attrs) number(name string) int {
-	n, err := strconv.ParseInt(a[name], 10, 64)
-	if err != nil || n < 0 {
-		return 0
-	}
-	return int(n)
-}
-
-func (a attrs) decimal(name string, most float64) float64 {
-	f, err := strconv.ParseFloat(a[name], 64)
-	if err != nil || !(f >= 0) { // false for NaN too
-		return 0
-	}
-	return min(f, most)
-}
-
-// cut is the beginning of a text, without a character cut in two.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return strings.Clone(s) // the decoder's buffer may be larger
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most]
+	h.Uptime.LastBoot = end.Add(-time.Duration(h.Uptime.Seconds) * time.Second).Format(time.RFC3339)
 }

@@ -3,9 +3,9 @@ package ping
 import (
 	"bufio"
 	"encoding/json"
+	"math/rand/v2"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +45,7 @@ func corpus(t testing.TB) []line {
 }
 
 func TestCorpusVerdicts(t *testing.T) {
+	g := newGetopt(t)
 	private := []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
 		netip.MustParsePrefix("192.168.0.0/16"),
@@ -73,62 +74,49 @@ func TestCorpusVerdicts(t *testing.T) {
 			t.Errorf("Plan(%s %q), intrusive = %s (%s), want %s: %s", l.Target, l.ExtraArgs, p.Verdict, p.Rule,
 				wantOn, l.Why)
 		}
-		checkArgv(t, p, literal)
-	}
-}
-
-// checkArgv reads an accepted argv as getopt(3) would with ping's letters: one positional argument,
-// behind "--", each flag once, and always -w.
-func checkArgv(t testing.TB, p sdk.Plan, literal string) {
-	t.Helper()
-	if p.Verdict != sdk.Accept {
-		return
-	}
-	n := len(p.Argv)
-	if n < 3 || p.Argv[n-2] != "--" || p.Argv[n-1] != literal {
-		t.Fatalf("argv = %q, want -- %s at its end", p.Argv, literal)
-	}
-	var seen []string
-	for i := 1; i < n-2; i++ {
-		word := p.Argv[i]
-		if len(word) != 2 || word[0] != '-' || slices.Contains(seen, word) {
-			t.Fatalf("argv = %q: %q is no flag of one letter, or comes twice", p.Argv, word)
+		if p.Verdict == sdk.Accept {
+			g.check(t, p.Argv, literal)
 		}
-		seen = append(seen, word)
-		if strings.Contains("cisWwtMlpT", word[1:]) {
-			if i++; i == n-2 || p.Argv[i] == "" || p.Argv[i][0] == '-' {
-				t.Fatalf("argv = %q: %s has no value", p.Argv, word)
-			}
-		}
-	}
-	if !slices.Contains(seen, "-w") {
-		t.Errorf("argv = %q has no -w", p.Argv)
 	}
 }
 
 func FuzzParseArgs(f *testing.F) {
 	for _, l := range corpus(f) {
 		f.Add(l.ExtraArgs, false)
+		f.Add(l.ExtraArgs, true)
 	}
+	for r := rand.New(rand.NewPCG(3, 4)); r.IntN(100) > 0; {
+		text, _ := request(r)
+		f.Add(text, true)
+	}
+	g := newGetopt(f)
 	f.Fuzz(func(t *testing.T, extra string, intrusive bool) {
 		b := sdktest.New(t, plugin(), sdktest.Options{AllowIntrusive: intrusive})
 		p := b.Plan("PingTool", map[string]any{"target": "10.0.0.1", "extra_args": extra})
-		checkArgv(t, p, "10.0.0.1")
+		if p.Verdict == sdk.Accept {
+			g.check(t, p.Argv, "10.0.0.1")
+		}
 	})
 }
 
 func TestArgv(t *testing.T) {
 	for _, c := range []struct{ extra, want string }{
-		{"", "-4 -n -c 4 -w 14 -- 10.0.0.1"},
-		{"-c2 -n -4", "-4 -n -c 2 -w 12 -- 10.0.0.1"},
-		{"-c 3 -i 0.200 -W 2.50", "-4 -n -c 3 -i 0.2 -W 2.5 -w 4 -- 10.0.0.1"},
-		{"-w 7", "-4 -n -w 7 -c 4 -- 10.0.0.1"},
+		{"", "-4 -n -c 4 -i 1 -W 10 -O -w 14"},
+		{"-c2 -n -4", "-4 -n -c 2 -i 1 -W 10 -O -w 12"},
+		{"-c 3 -i 0.200 -W 2.50", "-4 -n -c 3 -i 0.2 -W 2.5 -O -w 4"},
+		{"-w 7", "-4 -n -w 7 -c 4 -i 1 -W 10 -O"},
+		{"-O -q", "-4 -n -O -q -c 4 -i 1 -W 10 -w 14"},
+		{"-q", "-4 -n -q -c 4 -i 1 -W 10 -w 14"},
+		{"-A", "-4 -n -A -c 4 -i 1 -W 10 -O -w 14"},
+		{"-f -c 100", "-4 -n -f -c 100 -i 0.002 -W 10 -w 12"},
+		{"-c 100 -i 2.700 -W 30", "-4 -n -c 100 -i 2.7 -W 30 -O -w 299"},
+		{"-c 100 -i 2.727 -W 30", "-4 -n -c 100 -i 2.727 -W 30 -O -w 300"},
 	} {
-		p := sdktest.New(t, plugin(), sdktest.Options{}).Plan("PingTool", map[string]any{
+		p := sdktest.New(t, plugin(), sdktest.Options{AllowIntrusive: true}).Plan("PingTool", map[string]any{
 			"target": "10.0.0.1", "extra_args": c.extra,
 		})
-		if got := strings.Join(p.Argv[1:], " "); got != c.want {
-			t.Errorf("Plan(%q).Argv = %s, want %s", c.extra, got, c.want)
+		if got := strings.Join(p.Argv[min(1, len(p.Argv)):], " "); got != c.want+" -- 10.0.0.1" {
+			t.Errorf("Plan(%q).Argv = %s (%s), want %s", c.extra, got, p.Rule, c.want)
 		}
 	}
 }

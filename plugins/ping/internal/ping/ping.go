@@ -6,9 +6,8 @@
 package ping
 
 import (
-	"fmt"
+	"encoding/json"
 	"math"
-	"os"
 	"strconv"
 	"time"
 
@@ -31,17 +30,19 @@ func Tool() *command.Tool {
 			Title: "Ping",
 			Description: "Sends ICMP echo requests to one IPv4 host in scope and reports replies, loss and " +
 				"round-trip times. No reply is an ordinary result (returncode 1), not an error: many hosts " +
-				"drop ICMP. Sends 4 requests unless -c says otherwise. For open ports use NmapTool.",
+				"drop ICMP. Waits for 4 replies unless count says otherwise; a host that does not answer is asked " +
+				"until the deadline -w, which follows from count, interval and wait. For open ports use NmapTool.",
 			Annotations:    sdk.Annotations{ReadOnly: true, Idempotent: true, OpenWorld: true},
 			Concurrency:    5,
 			DefaultTimeout: 30 * time.Second,
 			MaxTimeout:     5 * time.Minute,
 			Breaker:        sdk.Breaker{Threshold: 5, Recovery: time.Minute},
-			Needs:          []sdk.Need{{Kind: sdk.NeedCapability, Name: "CAP_NET_RAW", Optional: true}},
+			Needs:          []sdk.Need{{Kind: sdk.NeedCapability, Name: "CAP_NET_RAW"}},
 		},
 		Program: command.Program{Name: "ping", Install: "apt-get install iputils-ping"},
 		Target:  command.OneHost,
 		Flags:   flags(),
+		Fields:  fields(),
 
 		Bytes:         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-",
 		MaxArgsLength: 256,
@@ -51,11 +52,13 @@ func Tool() *command.Tool {
 		Argv:          argv,
 		Output:        Report{},
 		Open:          open,
-		Without:       func(string) string { return echoSockets("/proc/sys/net/ipv4/ping_group_range") },
+		Without: func(_ string, groups []int) string {
+			return echoSockets("/proc/sys/net/ipv4/ping_group_range", groups)
+		},
 
-		// As an ordinary user ping works through the capability of its file, which no_new_privs would
-		// take away.
-		FileCapabilities: os.Geteuid() != 0,
+		// As an ordinary user, where the kernel gives its groups no sockets for echo requests, ping lives by the
+		// capability that Debian's file has. All that it does goes with such sockets too, also -R and -T.
+		FileCapabilities: true,
 	})
 }
 
@@ -64,7 +67,10 @@ func Tool() *command.Tool {
 func flags() []command.Flag {
 	const floods = "it sends without waiting for replies"
 	table := []command.Flag{
-		{Name: "-c", Value: command.Int(1, 100), About: "number of requests"},
+		{
+			// With -w, ping counts replies and not requests.
+			Name: "-c", Value: command.Int(1, 100), About: "replies to wait for, at the latest until -w",
+		},
 		{
 			// As root, -i 0 and -i -1 are a flood.
 			Name: "-i", Value: command.Decimal(0.002, 60).GatedOutside(0.2, 60, "less than 0.2 s between requests"),
@@ -82,7 +88,7 @@ func flags() []command.Flag {
 		{Name: "-4", Implied: true, About: "IPv4, always on"},
 		{Name: "-q", About: "summary only; the replies are then not in the data"},
 		{Name: "-D", About: "time stamps"},
-		{Name: "-O", About: "report requests without reply"},
+		{Name: "-O", About: "report requests without reply, on but for -q and -f"},
 		{Name: "-v", About: "verbose"},
 		{Name: "-f", Gated: floods, Conflicts: []string{"-i"}, About: "flood"},
 		{Name: "-A", Gated: "it adapts its rate to the round-trip time", About: "adaptive rate"},
@@ -112,23 +118,47 @@ var refused = map[string]string{
 	"-V": "it prints the version and does nothing",
 }
 
-func defaults(j *command.Job) {
-	j.Default("-c", strconv.Itoa(defaultCount))
+// fields are the flags that most calls need.
+func fields() []command.Field {
+	return []command.Field{
+		{Name: "count", Flag: "-c", Schema: json.RawMessage(`{"type": "integer", "minimum": 1, "maximum": 100,
+			"description": "Count of replies to wait for; 4 unless given."}`)},
+		{Name: "interval_sec", Flag: "-i", Schema: json.RawMessage(`{"type": "number", "minimum": 0.002, "maximum": 60,
+			"description": "Seconds between requests; 1 unless given. Less than 0.2 needs allow_intrusive."}`)},
+		{Name: "size", Flag: "-s", Schema: json.RawMessage(`{"type": "integer", "minimum": 0, "maximum": 65507,
+			"description": "Payload in bytes; 56 unless given. More than 1472 needs allow_intrusive."}`)},
+		{Name: "ttl", Flag: "-t", Schema: json.RawMessage(`{"type": "integer", "minimum": 1, "maximum": 255,
+			"description": "Time to live of the requests, in hops."}`)},
+		{Name: "wait_sec", Flag: "-W", Schema: json.RawMessage(`{"type": "number", "minimum": 0.1, "maximum": 30,
+			"description": "Seconds to wait for the last reply; 10 unless given."}`)},
+	}
 }
 
-// plannedTime is how long ping takes when nothing answers: (count - 1) * interval + wait.
+// floodInterval is the least time between requests that ping allows anybody but root. With -f it bounds the
+// flood, which without an interval is refused to an ordinary user and goes as fast as it can for root.
+const floodInterval = "0.002"
+
+// defaults writes out what ping does by itself, so that argv and plan say it, and has it report what is not
+// answered: nobody should have to wait for the end to see that a host is silent.
+func defaults(j *command.Job) {
+	j.Default("-c", strconv.Itoa(defaultCount))
+	if j.Has("-f") {
+		j.Default("-i", floodInterval)
+	}
+	j.Default("-i", "1")
+	j.Default("-W", "10")
+	if !j.Has("-q", "-f") {
+		j.Default("-O")
+	}
+}
+
+// plannedTime is how long ping takes when only the last request is not answered: (count - 1) * interval + wait.
 func plannedTime(j *command.Job) time.Duration {
-	count, interval, wait := float64(defaultCount), 1.0, 10.0 // ping's own; it waits 10 s for the last reply
-	if o, ok := j.Option("-c"); ok {
-		count = o.Value.Number
+	number := func(flag string) float64 {
+		o, _ := j.Option(flag) // there, by defaults
+		return o.Value.Number
 	}
-	if o, ok := j.Option("-i"); ok {
-		interval = o.Value.Number
-	}
-	if o, ok := j.Option("-W"); ok {
-		wait = o.Value.Number
-	}
-	return time.Duration(((count-1)*interval + wait) * float64(time.Second))
+	return time.Duration(((number("-c")-1)*number("-i") + number("-W")) * float64(time.Second))
 }
 
 func validate(j *command.Job) error {
@@ -143,8 +173,9 @@ func validate(j *command.Job) error {
 func argv(j *command.Job) []string {
 	args := j.Args()
 	if !j.Has("-w") {
-		seconds := min(math.Ceil(plannedTime(j).Seconds())+1, budget.Seconds())
-		args = append(args, "-w", fmt.Sprint(int(seconds)))
+		seconds := strconv.Itoa(int(min(math.Ceil(plannedTime(j).Seconds())+1, budget.Seconds())))
+		j.Explain("deadline in seconds, by count, interval and wait: no ping goes on for ever", "-w", seconds)
+		args = append(args, "-w", seconds)
 	}
 	return args
 }

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// echoSockets says whether the kernel lets this process send echo requests without raw sockets, icmp(7): a
+// echoSockets says whether the kernel lets one of these groups send echo requests without raw sockets, icmp(7): a
 // setting holds the range of groups that may.
-func echoSockets(setting string) string {
+func echoSockets(setting string, groups []int) string {
 	raw, err := os.ReadFile(setting)
 	if err != nil {
 		return "" // not Linux
@@ -17,11 +17,7 @@ func echoSockets(setting string) string {
 	if _, err := fmt.Sscan(string(raw), &low, &high); err != nil {
 		return ""
 	}
-	groups, err := os.Getgroups()
-	if err != nil {
-		groups = nil // then the effective one alone
-	}
-	if !slices.ContainsFunc(append(groups, os.Getegid()), func(g int) bool { return low <= g && g <= high }) {
+	if !slices.ContainsFunc(groups, func(g int) bool { return low <= g && g <= high }) {
 		return ""
 	}
 	return "sockets for echo requests, which the kernel gives to the groups of net.ipv4.ping_group_range"

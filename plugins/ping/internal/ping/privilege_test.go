@@ -17,11 +17,11 @@ func TestEchoSockets(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := echoSockets(file); (got != "") != want {
+		if got := echoSockets(file, []int{os.Getegid()}); (got != "") != want {
 			t.Errorf("echoSockets of %q = %q, want something: %t", text, got, want)
 		}
 	}
-	if got := echoSockets("/no/such/file"); got != "" {
+	if got := echoSockets("/no/such/file", []int{0}); got != "" {
 		t.Errorf("echoSockets without the setting = %q, want nothing", got)
 	}
 }

@@ -56,6 +56,53 @@ func TestPingLoopback(t *testing.T) {
 	}
 }
 
+// Each flag does what the report says of it, in the sandbox and as whoever runs there.
+func TestEveryFlagWorks(t *testing.T) {
+	needPing(t)
+	b := sdktest.New(t, plugin(), sdktest.Options{AllowIntrusive: true})
+	whole := func(r Report) bool { return len(r.Replies) == r.Received && r.RTT != nil }
+	for _, c := range []struct {
+		extra string
+		want  string
+		ok    func(Report) bool
+	}{
+		{"-n -4 -v -O -M do", "replies", whole},
+		{"-D", "the time of each reply", func(r Report) bool {
+			at, err := time.Parse(time.RFC3339Nano, r.Replies[0].At)
+			return whole(r) && err == nil && at.Year() > 2000
+		}},
+		{"-s 100 -t 3 -M dont", "108 bytes and a time to live of 64", func(r Report) bool {
+			return whole(r) && r.Replies[0].Bytes == 108 && r.Replies[0].TTL == 64
+		}},
+		{"-s 0 -W 0.1 -w 3", "replies without a time", func(r Report) bool {
+			return len(r.Replies) == 2 && r.Replies[0].Time == 0 && r.RTT == nil
+		}},
+		{"-q", "no replies", func(r Report) bool { return len(r.Replies) == 0 && r.RTT != nil && len(r.Lost) == 0 }},
+		{"-s 2000 -i 0.01", "replies in fragments", whole},
+		{"-f", "no replies", func(r Report) bool { return len(r.Replies) == 0 && r.RTT != nil }},
+		{"-A", "replies", whole},
+		{"-l 2", "two at a time", func(r Report) bool { return whole(r) && r.Pipe == 2 }},
+		{"-p ff00", "replies", whole},
+		{"-R", "replies", whole},
+		{"-T tsonly", "replies", whole},
+		{"-T tsandaddr", "replies", whole},
+	} {
+		if !strings.Contains(c.extra, "-i") && !strings.Contains(c.extra, "-f") {
+			c.extra += " -i 0.2"
+		}
+		res, err := b.Call(t.Context(), "PingTool", map[string]any{
+			"target": "127.0.0.1", "extra_args": c.extra, "count": 2,
+		})
+		if err != nil || res.ReturnCode != 0 {
+			t.Errorf("Call(%q) = %d, %v; stderr: %s", c.extra, res.ReturnCode, err, res.Stderr)
+			continue
+		}
+		if r := report(t, res); r.Received != 2 || !r.Complete || r.Truncated || len(r.Lost) != 0 || !c.ok(r) {
+			t.Errorf("Call(%q): report = %+v of %q, want %s", c.extra, r, res.Stdout, c.want)
+		}
+	}
+}
+
 func TestDeadlineKeepsReplies(t *testing.T) {
 	needPing(t)
 	b := sdktest.New(t, plugin(), sdktest.Options{Timeout: time.Second})

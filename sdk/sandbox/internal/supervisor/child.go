@@ -11,14 +11,25 @@ import (
 type plan struct {
 	argv   [maxStrings + 1]*byte
 	env    [maxStrings + 1]*byte
+	files  [maxFiles + 1]*byte
+	groups [numGroups]group // of files
+	rules  landlockAttr
+	caps   capabilities
+	user   struct {
+		set      bool
+		uid, gid uintptr
+	}
 	fds    int // how many descriptors come with the job
 	stdout uintptr
 	stderr uintptr
 	report uintptr // 0: none
 	parent uintptr // pid of the supervisor
+	number int32   // what the tool's pid shall be; 0: any
 	limits [6]limit
 	brand  rlimit // of RLIMIT_RTTIME, see setBrand
 	nnp    bool
+
+	ruleset uintptr // the child's descriptor
 }
 
 // limit is one call of prlimit64, in the order of plan.limits.
@@ -38,13 +49,20 @@ const (
 
 	prSetPdeathsig  = 1
 	prSetDumpable   = 4
+	prSetKeepcaps   = 8
 	prSetName       = 15
+	prCapbsetDrop   = 24
 	prSetSubreaper  = 36
 	prSetNoNewPrivs = 38
+	prCapAmbient    = 47
 
-	sysPidfdSendSignal = 424
-	sysPidfdOpen       = 434
-	sysCloseRange      = 436
+	sysPidfdSendSignal       = 424
+	sysPidfdOpen             = 434
+	sysClone3                = 435
+	sysCloseRange            = 436
+	sysLandlockCreateRuleset = 444
+	sysLandlockAddRule       = 445
+	sysLandlockRestrictSelf  = 446
 
 	clonePidfd        = 0x1000
 	closeRangeCloexec = 4
@@ -76,9 +94,14 @@ func (p *plan) fill(packet []byte) bool {
 		return false
 	}
 	rest, ok = point(p.env[:], envc, rest)
+	if !ok {
+		return false
+	}
+	rest, ok = p.fillFiles(packet[atHandled:atStrings], rest)
 	if !ok || len(rest) != 0 {
 		return false
 	}
+	p.fillUser(packet[atFlags], packet[atCaps:atHandled])
 	p.nnp = packet[atFlags]&flagNoNewPrivs != 0
 	p.fds = 2
 	if packet[atFlags]&flagReport != 0 {
@@ -135,12 +158,27 @@ func point(list []*byte, n uint32, b []byte) ([]byte, bool) {
 //go:nosplit
 //go:noinline
 func fork(p *plan, pidfd *int32) (int, syscall.Errno) {
-	pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE,
-		uintptr(syscall.SIGCHLD)|clonePidfd, 0, uintptr(unsafe.Pointer(pidfd)), 0, 0, 0)
+	var pid uintptr
+	var errno syscall.Errno
+	if p.number == 0 {
+		pid, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE,
+			uintptr(syscall.SIGCHLD)|clonePidfd, 0, uintptr(unsafe.Pointer(pidfd)), 0, 0, 0)
+	} else {
+		clone.flags, clone.exitSignal = clonePidfd, uint64(syscall.SIGCHLD)
+		clone.pidfd = uint64(uintptr(unsafe.Pointer(pidfd)))
+		clone.setTid, clone.setTidSize = uint64(uintptr(unsafe.Pointer(&p.number))), 1
+		pid, _, errno = syscall.RawSyscall(sysClone3, uintptr(unsafe.Pointer(&clone)),
+			unsafe.Sizeof(clone), 0)
+	}
 	if errno == 0 && pid == 0 {
 		child(p)
 	}
 	return int(pid), errno
+}
+
+// clone is struct clone_args, as of Linux 5.5.
+var clone struct {
+	flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls, setTid, setTidSize uint64
 }
 
 // child runs in the forked process, where only the forking thread exists: no lock of the runtime may
@@ -152,10 +190,14 @@ func fork(p *plan, pidfd *int32) (int, syscall.Errno) {
 func child(p *plan) {
 	step(StageSession, syscall.SYS_SETSID, 0, 0, 0)
 	tie(p)
+	setBrand(p)
 	connect(p)
 	resetSignals()
-	setBrand(p)
+	makeRules(p)
 	setLimits(p)
+	changeUser(p)
+	setCapabilities(p)
+	tie(p) // again: a change of user undoes it
 	restrict(p)
 	step(StageExec, syscall.SYS_EXECVE, uintptr(unsafe.Pointer(p.argv[0])),
 		uintptr(unsafe.Pointer(&p.argv[0])), uintptr(unsafe.Pointer(&p.env[0])))
@@ -245,17 +287,17 @@ func setLimits(p *plan) {
 	}
 }
 
-// restrict gives up privileges. This is the place for what is to come: user and groups, ambient
-// capabilities, Landlock (which needs no_new_privs, and so comes after it).
+// restrict is the end of what can be gained: no privileges by exec, and of the files those of the rules.
 //
 //go:norace
 //go:nocheckptr
 //go:nosplit
 func restrict(p *plan) {
 	if p.nnp {
-		if _, _, e := syscall.RawSyscall6(syscall.SYS_PRCTL, prSetNoNewPrivs, 1, 0, 0, 0, 0); e != 0 {
-			refuse(StageNoNewPrivs, e)
-		}
+		step(StageNoNewPrivs, syscall.SYS_PRCTL, prSetNoNewPrivs, 1, 0)
+	}
+	if p.rules.handledFS != 0 {
+		step(StageLandlock, sysLandlockRestrictSelf, p.ruleset, 0, 0)
 	}
 }
 

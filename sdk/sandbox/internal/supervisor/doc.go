@@ -17,6 +17,21 @@
 //	Job ...                                             and so on, one at a time
 //	(closed, or dead)                                   SIGKILL to all, wait until ECHILD, exit
 //
+// A supervisor that its parent made the init of a PID namespace knows that. Then one signal reaches all that
+// it started, where it else looks for its descendants in /proc; and the kernel kills all when it dies.
+//
+// The child, between fork and exec, becomes what the program shall be. The order matters: what needs the
+// rights of the supervisor comes before they are given up, and what a later step undoes comes after it.
+//
+//	session, tie to the supervisor, brand      from here on it can be found and ended
+//	streams, signals
+//	Landlock rules                             opens each path: before limits, with all rights
+//	limits
+//	bounding set, user, capabilities           gives up root
+//	tie to the supervisor                      again: a change of user unties
+//	no_new_privs, Landlock
+//	exec
+//
 // After init the code allocates nothing: all it needs are package variables of fixed size. So a
 // supervisor runs with the garbage collector off, and may fork without asking the runtime: the child
 // runs raw system calls on prepared memory until exec.

@@ -23,6 +23,9 @@ const MaxJob = 128 << 10
 // maxStrings bounds the arguments, and the environment, of one job.
 const maxStrings = 4096
 
+// maxFiles bounds the paths of one job.
+const maxFiles = 2048
+
 // NotSet as a limit leaves that limit as it was inherited.
 const NotSet = ^uint64(0)
 
@@ -38,6 +41,19 @@ type Job struct {
 	AddressSpace uint64 // bytes
 	NoNewPrivs   bool
 	Report       bool // a third descriptor is attached and becomes fd 3
+
+	// SetUser makes UID and GID, without further groups, what the program runs as. Only root can.
+	SetUser  bool
+	UID, GID uint32
+
+	// Capabilities is what the program has, one bit for each: permitted, inheritable and ambient. They
+	// must be the supervisor's. Bounding is what is dropped from the bounding set.
+	Capabilities, Bounding uint64
+
+	// Handled are the rights to files that Landlock denies but on the paths that follow, and Scoped what
+	// else it denies, in the kernel's bits. When Handled is 0 there is no Landlock. It needs NoNewPrivs.
+	Handled, Scoped      uint64
+	Execute, Read, Write []string // directories mean all below; what does not exist is passed over
 }
 
 // The layout of an encoded job. Numbers are little-endian; strings end in NUL, so that the supervisor
@@ -48,10 +64,15 @@ const (
 	atEnvc    = 8
 	atLimits  = 16
 	numLimits = 5
-	atStrings = atLimits + 8*numLimits
+	atCaps    = atLimits + 8*numLimits
+	atUser    = atCaps + 16
+	atHandled = atUser + 8
+	atFiles   = atHandled + 16 // how many paths: to execute, to read, to write
+	atStrings = atFiles + 4*numGroups + 4
 
 	flagNoNewPrivs = 1
 	flagReport     = 2
+	flagUser       = 4
 )
 
 // Append appends the encoded job to b. The error is E2BIG when it does not fit, EINVAL when a string
@@ -60,7 +81,8 @@ func (j *Job) Append(b []byte) ([]byte, error) {
 	if len(j.Argv) == 0 {
 		return b, syscall.EINVAL
 	}
-	if len(j.Argv) > maxStrings || len(j.Env) > maxStrings {
+	files := len(j.Execute) + len(j.Read) + len(j.Write)
+	if len(j.Argv) > maxStrings || len(j.Env) > maxStrings || files > maxFiles {
 		return b, syscall.E2BIG
 	}
 	start := len(b)
@@ -71,14 +93,20 @@ func (j *Job) Append(b []byte) ([]byte, error) {
 	for _, v := range [numLimits]uint64{j.FileSize, j.Processes, j.OpenFiles, j.CPU, j.AddressSpace} {
 		b = append64(b, v)
 	}
-	b, ok := appendStrings(b, j.Argv)
-	if ok {
-		b, ok = appendStrings(b, j.Env)
+	b = append64(append64(b, j.Capabilities), j.Bounding)
+	b = append32(append32(b, j.UID), j.GID)
+	b = append64(append64(b, j.Handled), j.Scoped)
+	for _, list := range [numGroups][]string{j.Execute, j.Read, j.Write} {
+		b = append32(b, uint32(len(list)))
 	}
-	switch {
-	case !ok:
-		return b, syscall.EINVAL
-	case len(b)-start > MaxJob:
+	b = append32(b, 0)
+	for _, list := range [...][]string{j.Argv, j.Env, j.Execute, j.Read, j.Write} {
+		var ok bool
+		if b, ok = appendStrings(b, list); !ok {
+			return b, syscall.EINVAL
+		}
+	}
+	if len(b)-start > MaxJob {
 		return b, syscall.E2BIG
 	}
 	return b, nil
@@ -90,6 +118,9 @@ func (j *Job) flags() (f byte) {
 	}
 	if j.Report {
 		f |= flagReport
+	}
+	if j.SetUser {
+		f |= flagUser
 	}
 	return f
 }
@@ -110,7 +141,7 @@ func appendStrings(b []byte, list []string) ([]byte, bool) {
 type Message struct {
 	Kind       byte
 	Dirty      bool   // the tool left something in its working directory
-	Pid        uint32 // of the tool; its process group and session have the same number
+	Pid        uint32 // of the tool in our PID namespace; its process group and session have the same number
 	WaitStatus uint32 // as wait4 gave it; nothing when Stage is set
 	Stage      Stage  // not zero: the tool was not run, this step failed with Errno
 	Errno      syscall.Errno
@@ -162,21 +193,28 @@ const (
 	StageParent
 	StageStreams
 	StageSignals
+	StageRules
 	StageCore
 	StageFileSize
 	StageProcesses
 	StageOpenFiles
 	StageCPU
 	StageAddressSpace
+	StageBounding
+	StageUser
+	StageCapabilities
 	StageNoNewPrivs
+	StageLandlock
 	StageExec
 )
 
 var stageNames = [...]string{
 	"none", "prepare the supervisor", "probe pidfd (Linux 5.3 or later is needed)", "decode the job",
 	"fork", "start a session", "tie to the supervisor", "connect the streams", "reset signals",
+	"make the landlock rules",
 	"set core size limit", "set file size limit", "set process limit", "set open files limit",
-	"set cpu time limit", "set address space limit", "set no_new_privs", "exec",
+	"set cpu time limit", "set address space limit", "drop from the capability bounding set",
+	"change the user", "set the capabilities", "set no_new_privs", "restrict files by landlock", "exec",
 }
 
 // String says what the stage does: "set cpu time limit".

@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,9 @@ func TestAJobArrivesAsItWasSent(t *testing.T) {
 	j := Job{
 		Argv: []string{"/bin/x", "", "-a b", "ä"}, Env: []string{"A=1", "B="},
 		FileSize: 1, Processes: NotSet, OpenFiles: 3, CPU: 4, AddressSpace: 5, NoNewPrivs: true,
+		SetUser: true, UID: 7, GID: 8, Capabilities: 1<<40 | 2, Bounding: 1 << 63,
+		Handled: 1<<15 - 1, Scoped: 3,
+		Execute: []string{"/bin/x"}, Read: []string{"/a", "/b"}, Write: []string{"/c"},
 	}
 	b, err := j.Append(nil)
 	if err != nil {
@@ -53,6 +57,35 @@ func TestAJobArrivesAsItWasSent(t *testing.T) {
 	if !p.nnp {
 		t.Error("no_new_privs was lost")
 	}
+	if !p.user.set || p.user.uid != 7 || p.user.gid != 8 {
+		t.Errorf("user = %+v, want 7:8", p.user)
+	}
+	half := p.caps.sets[1]
+	if p.caps.wanted != j.Capabilities || p.caps.bounding != j.Bounding || p.caps.sets[0].permitted != 2 ||
+		half.effective != 1<<8 || half.permitted != 1<<8 || half.inheritable != 1<<8 {
+		t.Errorf("capabilities = %+v", p.caps)
+	}
+	if files := text(p.files[:]); !reflect.DeepEqual(files, []string{"/bin/x", "/a", "/b", "/c"}) {
+		t.Errorf("files = %q", files)
+	}
+	if want := [...]group{{1, 0b1101}, {3, 0b1100}, {4, 0b1110 | 1<<14}}; p.groups != want {
+		t.Errorf("groups = %+v, want %+v", p.groups, want)
+	}
+	if p.rules != (landlockAttr{handledFS: j.Handled, scoped: 3}) {
+		t.Errorf("rules = %+v", p.rules)
+	}
+}
+
+func TestNoRightIsGivenThatIsNotHandled(t *testing.T) {
+	j := Job{Argv: []string{"/bin/x"}, Handled: 1<<13 - 1, Write: []string{"/c"}}
+	b, err := j.Append(nil)
+	p := new(plan)
+	if err != nil || !p.fill(b) {
+		t.Fatal("fill() = false, ", err)
+	}
+	if got := p.groups[2].rights; got != fsRead|fsWriteFile {
+		t.Errorf("rights to write = %b, want them without the one to truncate", got)
+	}
 }
 
 func TestAJobThatDoesNotFitIsRefused(t *testing.T) {
@@ -64,6 +97,8 @@ func TestAJobThatDoesNotFitIsRefused(t *testing.T) {
 		"a NUL":          {Job{Argv: []string{"a", "b\x00c"}}, syscall.EINVAL},
 		"a NUL in env":   {Job{Argv: []string{"a"}, Env: []string{"\x00"}}, syscall.EINVAL},
 		"too many bytes": {Job{Argv: []string{strings.Repeat("a", MaxJob)}}, syscall.E2BIG},
+		"too many files": {Job{Argv: []string{"a"}, Read: make([]string, maxFiles+1)}, syscall.E2BIG},
+		"a NUL in files": {Job{Argv: []string{"a"}, Write: []string{"/a\x00"}}, syscall.EINVAL},
 		"too many words": {Job{Argv: make([]string, maxStrings+1)}, syscall.E2BIG},
 	} {
 		if _, err := row.job.Append(nil); err != row.want {
@@ -97,6 +132,11 @@ func FuzzFill(f *testing.F) {
 	good, _ := (&Job{Argv: []string{"/bin/x", "a"}, Env: []string{"E=1"}}).Append(nil)
 	f.Add(good)
 	f.Add(good[:len(good)-1])
+	files, _ := (&Job{
+		Argv: []string{"/bin/x"}, Handled: 1,
+		Execute: []string{"/a"}, Read: []string{"/b"}, Write: []string{"/c"},
+	}).Append(nil)
+	f.Add(files)
 	f.Add([]byte{KindJob})
 	p := new(plan)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -104,11 +144,14 @@ func FuzzFill(f *testing.F) {
 			return
 		}
 		size := 0
-		for _, s := range append(text(p.argv[:]), text(p.env[:])...) {
+		for _, s := range slices.Concat(text(p.argv[:]), text(p.env[:]), text(p.files[:])) {
 			size += len(s) + 1
 		}
 		if size != len(b)-atStrings {
 			t.Errorf("strings of %d bytes in %d", size, len(b)-atStrings)
+		}
+		if last := p.groups[numGroups-1].end; int(last) != len(text(p.files[:])) {
+			t.Errorf("%d files, rules for %d", len(text(p.files[:])), last)
 		}
 	})
 }
@@ -144,5 +187,16 @@ func TestDescendantsAreFoundWhateverTheirOrder(t *testing.T) {
 	}
 	if want := []int32{2, 3, 200, 300}; !reflect.DeepEqual(got, want) {
 		t.Errorf("ours = %v, want %v", got, want)
+	}
+}
+
+func TestToolsOfDifferentSupervisorsHaveDifferentNumbers(t *testing.T) {
+	seen := make(map[int32]uint64)
+	for _, outside := range []uint64{2, 3, 299, 300, 301, 4096, 1<<15 - 1, 1 << 20} {
+		got := spread(outside)
+		if other, taken := seen[got]; taken || got < 300 {
+			t.Errorf("spread(%d) = %d, as of %d", outside, got, other)
+		}
+		seen[got] = outside
 	}
 }

@@ -14,6 +14,7 @@ const control = 3
 // uses them.
 var (
 	self    int
+	alone   bool // we are the init of a PID namespace of our own
 	job     plan
 	packet  [MaxJob + 1]byte
 	reply   [MessageSize]byte
@@ -45,6 +46,7 @@ func init() {
 // rest ends here too: it is an orphan of a dead parent, or somebody's trick, and main is not for it.
 func serve(brand string) {
 	self = syscall.Getpid()
+	alone = self == 1 && syscall.Getppid() == 0
 	if !invited() {
 		syscall.Exit(exitRefused)
 	}
@@ -61,7 +63,9 @@ func serve(brand string) {
 	}
 }
 
-// invited reports whether descriptor 3 is one end of a socket pair that our own parent made.
+// invited reports whether descriptor 3 is one end of a socket pair that our own parent made. Who is the
+// init of a PID namespace sees its parent, which is outside, as number 0, and so does every peer from
+// outside look: then that must be so, and the user.
 func invited() bool {
 	domain, err := syscall.GetsockoptInt(control, syscall.SOL_SOCKET, syscall.SO_DOMAIN)
 	if err != nil || domain != syscall.AF_UNIX {
@@ -93,9 +97,37 @@ func prepare(brand string) {
 	} else {
 		unfit.Stage = StagePidfd
 	}
-	job.parent = uintptr(self)
+	if job.parent = uintptr(self); alone {
+		job.number = spread(outside())
+	}
 	job.brand.soft = parseHex(brand)
 	job.brand.hard = job.brand.soft
+}
+
+// outside gives our number in the namespace that /proc shows, which is that of our parent; 0 when it cannot
+// be read.
+func outside() uint64 {
+	n, _, e := syscall.RawSyscall6(syscall.SYS_READLINKAT, ^uintptr(99), uintptr(unsafe.Pointer(&procSelf)),
+		uintptr(unsafe.Pointer(&stat)), uintptr(len(stat)), 0, 0)
+	if e != 0 || n > uintptr(len(stat)) {
+		unfit.Stage, unfit.Errno = StagePrepare, e
+		return 0
+	}
+	v, _ := number(stat[:n])
+	return v
+}
+
+// spread gives the number that tools of this supervisor have in its PID namespace. Each namespace counts from
+// 1. So tools of several would have the same numbers, and there are programs that take theirs for the only
+// one of its kind on the machine: ping marks its packets with it, and two of them would take each other's
+// replies. Our own number outside is one that nobody else has there. A low one may be that of a
+// thread of ours in here, and is moved up.
+func spread(outside uint64) int32 {
+	const low, up = 300, 1 << 14 // below 300 the kernel does not come back; 1<<15 may be above what it has
+	if outside < low {
+		outside += up
+	}
+	return int32(outside)
 }
 
 // must makes a call without which there is no supervising, and returns its result, or 0.
@@ -248,11 +280,20 @@ func obey(pid int) {
 		case packet[0] == KindKill:
 			signalGroup(pid, syscall.SIGKILL)
 		case packet[0] == KindTerm:
-			signalGroup(pid, syscall.SIGTERM)
-			signalTree(syscall.SIGTERM, pid)
-			signalGroup(pid, syscall.SIGCONT) // a stopped tool would not see it
+			terminate(pid)
 		}
 	}
+}
+
+// terminate asks the tool and all that it started to end.
+func terminate(pid int) {
+	if alone {
+		signalNamespace(syscall.SIGTERM)
+	} else {
+		signalGroup(pid, syscall.SIGTERM)
+		signalTree(syscall.SIGTERM, pid)
+	}
+	signalGroup(pid, syscall.SIGCONT) // a stopped tool would not see it
 }
 
 // receive waits for the next packet. It gives 0 or less when the parent is gone.

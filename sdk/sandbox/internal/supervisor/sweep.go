@@ -20,13 +20,14 @@ type process struct {
 const maxProcesses = 1 << 15
 
 var (
-	table   [maxProcesses]process
-	entries [1 << 15]byte // of getdents64
-	stat    [1024]byte
-	name    [32]byte
-	usage   syscall.Rusage
-	status  int32
-	proc    = [...]byte{'/', 'p', 'r', 'o', 'c', 0}
+	table    [maxProcesses]process
+	entries  [1 << 15]byte // of getdents64
+	stat     [1024]byte
+	name     [32]byte
+	usage    syscall.Rusage
+	status   int32
+	proc     = [...]byte{'/', 'p', 'r', 'o', 'c', 0}
+	procSelf = [...]byte{'/', 'p', 'r', 'o', 'c', '/', 's', 'e', 'l', 'f', 0}
 )
 
 // signalGroup signals the session of the tool as its main process began it. That one is a child not
@@ -59,8 +60,17 @@ func reap(pid int, done *Message) {
 
 // endOrphans kills and reaps until there is no child left. We adopt every orphan, so no child means no
 // descendant.
+//
+// As the init of a PID namespace we need no search: one call reaches all others in it, and none of them
+// can fork while it does.
 func endOrphans() {
 	const noHang = 1
+	for alone {
+		signalNamespace(syscall.SIGKILL)
+		if _, e := waitAny(0); e == syscall.ECHILD {
+			return
+		}
+	}
 	for round := 0; ; {
 		r, e := waitAny(noHang)
 		switch {
@@ -78,6 +88,14 @@ func endOrphans() {
 			rest() // they are there, and /proc does not show them yet
 		}
 		round++
+	}
+}
+
+// signalNamespace signals every other process of our own PID namespace. To kill(2) -1 is everybody, and
+// so this is for its init only: there everybody is what we started.
+func signalNamespace(sig syscall.Signal) {
+	if alone && self == 1 {
+		syscall.RawSyscall(syscall.SYS_KILL, ^uintptr(0), uintptr(sig), 0)
 	}
 }
 

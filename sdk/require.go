@@ -1,0 +1,77 @@
+package sdk
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
+)
+
+// layers are those of this machine and this process. They do not change while it runs.
+var layers = sync.OnceValue(sandbox.Layers)
+
+func active(name string) bool {
+	return slices.ContainsFunc(layers(), func(l sandbox.Layer) bool { return l.Name == name && l.Active })
+}
+
+// require refuses a run that would be without a layer of the sandbox on which the policy insists.
+func require(names []string, c sandbox.Command, have []sandbox.Layer) error {
+	for _, name := range names {
+		i := slices.IndexFunc(have, func(l sandbox.Layer) bool { return l.Name == name })
+		if i < 0 {
+			return Errorf(KindExecution, "the policy requires the layer %q of the sandbox, which there is not",
+				name).
+				Suggest("set sandbox.require to some of %s", layerNames(have))
+		}
+		if why := lacks(name, c, have[i]); why != "" {
+			return Errorf(KindExecution,
+				"the policy requires the layer %q of the sandbox, which is not in force: %s", name, why).
+				Suggest("%s, or let the operator take it off sandbox.require", obtain(name)).
+				With("layer", name)
+		}
+	}
+	return nil
+}
+
+// lacks says why a layer is not in force for a run, or "". Some depend on the command.
+func lacks(name string, c sandbox.Command, l sandbox.Layer) string {
+	switch {
+	case name == "own user" && (c.RunAs != nil || os.Geteuid() != 0):
+		return ""
+	case name == "own user":
+		return "the program would run as root"
+	case !l.Active:
+		return l.Detail
+	case name == "no new privileges" && !c.NoNewPrivileges:
+		return "the program gains its rights by its own file"
+	case name == "landlock" && c.Files == nil:
+		return "the tool does not say which files its program needs"
+	}
+	return ""
+}
+
+// obtain says how a machine gets a layer.
+func obtain(name string) string {
+	switch name {
+	case "own user":
+		return "set sandbox.run_as to auto, or start the host as an ordinary user"
+	case "landlock":
+		return "run the host on Linux 5.13 or newer, with landlock among the security modules (lsm= at boot)"
+	case "no new privileges", "capabilities":
+		return "hand the capability down to the host (systemd: AmbientCapabilities=) so that no file has to " +
+			"give it"
+	case "PID namespace":
+		return "give the host CAP_SYS_ADMIN"
+	}
+	return "run the host on Linux 5.3 or newer (amd64 or arm64)"
+}
+
+func layerNames(have []sandbox.Layer) string {
+	var names []string
+	for _, l := range have {
+		names = append(names, l.Name)
+	}
+	return strings.Join(names, ", ")
+}
