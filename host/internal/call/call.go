@@ -127,14 +127,15 @@ type passage struct {
 	entry   *catalog.Entry // of the tool; nil: there is no such tool
 	state   *toolState     // set by lookup
 
-	timeout time.Duration // granted by deadline
-	short   bool          // too short to blame the tool for not being finished: see breaker
-	queued  time.Duration // waited by capacity
-	gate    string        // the last one that was entered
-	ran     bool          // every gate was passed and the handler asked
-	exec    []tool.Exec   // what the plugin said that it executes
-	told    time.Time     // of the last progress that was passed on
-	crash   string        // of a panic: value and stack
+	timeout time.Duration  // granted by deadline
+	short   bool           // too short to blame the tool for not being finished: see breaker
+	queued  time.Duration  // waited by capacity
+	gate    string         // the last one that was entered
+	ran     bool           // every gate was passed and the handler asked
+	exec    []tool.Exec    // what the plugin said that it executes
+	told    time.Time      // of the last progress that was passed on
+	held    *tool.Progress // the latest one, when it came too soon after that
+	crash   string         // of a panic: value and stack
 
 	result  tool.Result
 	planned tool.Plan

@@ -236,7 +236,7 @@ func TestWhatIsExecutedIsToldBeforeTheEnd(t *testing.T) {
 	}
 }
 
-func TestProgressIsToldNowAndThen(t *testing.T) {
+func TestProgressIsToldNowAndThenAndAtLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &fake{call: func(_ context.Context, _ tool.Request, emit events) (tool.Result, error) {
 			for i := range 1000 {
@@ -245,14 +245,16 @@ func TestProgressIsToldNowAndThen(t *testing.T) {
 			}
 			return tool.Result{}, nil
 		}}
-		told := 0
-		b := newBed(t, h, func(s *setup) { s.Progress = func(Record, tool.Progress) { told++ } })
+		var told []int64
+		b := newBed(t, h, func(s *setup) {
+			s.Progress = func(_ Record, p tool.Progress) { told = append(told, p.Done) }
+		})
 		got := 0
 		if _, err := b.Call(t.Context(), request(""), func(tool.Event) { got++ }); err != nil {
 			t.Fatal(err)
 		}
-		if told != 4 || got != 1000 {
-			t.Errorf("told %d times in a second, the caller got %d; want 4 and 1000", told, got)
+		if want := []int64{0, 250, 500, 750, 999}; !slices.Equal(told, want) || got != 1000 {
+			t.Errorf("told %v in a second, the caller got %d; want %v and 1000", told, got, want)
 		}
 	})
 }

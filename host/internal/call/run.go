@@ -19,6 +19,9 @@ func (r *Router) runCall(ctx context.Context, c *passage) error {
 	c.ran = true
 	var err error
 	c.result, err = c.entry.Handler.Call(ctx, c.req, out.Event)
+	if c.held != nil { // how far it came is worth telling, however soon after the one before
+		r.cfg.Progress(c.record(nil), *c.held)
+	}
 	return judge(ctx, c.req.Tool, c.timeout, err)
 }
 
@@ -36,9 +39,14 @@ func (r *Router) pass(c *passage, ev tool.Event) {
 		}
 		ev.Exec = nil
 	}
-	if ev.Progress != nil && time.Since(c.told) >= progressPause {
-		c.told = time.Now()
+	switch {
+	case ev.Progress == nil:
+	case time.Since(c.told) >= progressPause:
+		c.told, c.held = time.Now(), nil
 		r.cfg.Progress(c.record(nil), *ev.Progress)
+	default:
+		p := *ev.Progress
+		c.held = &p
 	}
 	if c.emit != nil && (ev.Output != nil || ev.Progress != nil) {
 		c.emit(ev)
