@@ -94,7 +94,7 @@ func printPlan(out io.Writer, p tool.Plan) error {
 		fmt.Fprintf(w, "argv[%d]\t%s\n", i, plain(arg))
 	}
 	for _, t := range p.Tokens {
-		fmt.Fprintf(w, "%s\t%s: %s\n", plain(t.Text), t.Verdict, plain(t.Why))
+		fmt.Fprintf(w, "%s\t%s: %s\n", brief(plain(t.Text)), t.Verdict, plain(t.Why))
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintf(w, "note\t%s\n", plain(n))
@@ -103,6 +103,15 @@ func printPlan(out io.Writer, p tool.Plan) error {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
+}
+
+// brief keeps a long token, which stands whole in argv, from pushing everything else out of sight.
+func brief(s string) string {
+	const most = 32
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-3]) + "..."
+	}
+	return s
 }
 
 // printProblems tells a person what keeps plugins and tools from being there.
