@@ -28,12 +28,15 @@ func require(names []string, c sandbox.Command, have []sandbox.Layer) error {
 		if why := lacks(name, c, have[i]); why != "" {
 			return Errorf(KindExecution,
 				"the policy requires the layer %q of the sandbox, which is not in force: %s", name, why).
-				Suggest("%s, or let the operator take it off sandbox.require", obtain(name)).
+				Suggest("%s, or let the operator take it off sandbox.require", obtain(name, why)).
 				With("layer", name)
 		}
 	}
 	return nil
 }
+
+// byItsFile is why a program is without the layers that keep it from gaining anything.
+const byItsFile = "the program has its rights from its own file (setcap), and would lose them"
 
 // lacks says why a layer is not in force for a run, or "". Some depend on the command.
 func lacks(name string, c sandbox.Command, l sandbox.Layer) string {
@@ -45,7 +48,9 @@ func lacks(name string, c sandbox.Command, l sandbox.Layer) string {
 	case !l.Active:
 		return l.Detail
 	case name == "no new privileges" && !c.NoNewPrivileges:
-		return "the program gains its rights by its own file"
+		return byItsFile
+	case name == "landlock" && c.Files == nil && !c.NoNewPrivileges:
+		return byItsFile
 	case name == "landlock" && c.Files == nil:
 		return "the tool does not say which files its program needs"
 	}
@@ -53,15 +58,21 @@ func lacks(name string, c sandbox.Command, l sandbox.Layer) string {
 }
 
 // obtain says how a machine gets a layer.
-func obtain(name string) string {
+func obtain(name, why string) string {
+	const handDown = "hand the capability down to the host (systemd: AmbientCapabilities=), so that no file has to " +
+		"give it"
+	if why == byItsFile {
+		return handDown
+	}
 	switch name {
+	case "cgroup":
+		return "no machine has it with this release"
 	case "own user":
 		return "set sandbox.run_as to auto, or start the host as an ordinary user"
 	case "landlock":
 		return "run the host on Linux 5.13 or newer, with landlock among the security modules (lsm= at boot)"
 	case "no new privileges", "capabilities":
-		return "hand the capability down to the host (systemd: AmbientCapabilities=) so that no file has to " +
-			"give it"
+		return handDown
 	case "PID namespace":
 		return "give the host CAP_SYS_ADMIN"
 	}

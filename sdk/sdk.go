@@ -91,6 +91,8 @@ type (
 	Layer = tool.Layer
 	// Untrusted is text that a stranger chose.
 	Untrusted = tool.Untrusted
+	// UntrustedData is a JSON value of such texts.
+	UntrustedData = tool.UntrustedData
 	// Exec says which program a call is about to execute.
 	Exec = tool.Exec
 	// Progress says how far a call is.

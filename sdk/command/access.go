@@ -99,11 +99,20 @@ func (d Definition) files() sandbox.Files {
 	return f
 }
 
-// restrict puts the layers of the sandbox around a run.
+// enclose puts the layers of the sandbox around a run of c.Path, or says why it cannot be.
+func (t *Tool) enclose(env sdk.Env, c *sandbox.Command) error {
+	a, err := t.access(env, c.Path)
+	if err != nil {
+		return err
+	}
+	t.restrict(c, a)
+	*c, err = env.Confine(*c)
+	return err
+}
+
 func (t *Tool) restrict(c *sandbox.Command, a access) {
 	c.Capabilities = a.capabilities
-	if a.byFile {
-		return
+	if !a.byFile {
+		c.NoNewPrivileges, c.Files = true, &t.files
 	}
-	c.NoNewPrivileges, c.Files = true, &t.files
 }

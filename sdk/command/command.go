@@ -182,7 +182,7 @@ func (t *Tool) Plan(_ context.Context, env sdk.Env, r sdk.Request) (sdk.Plan, er
 		p.Notes = append(p.Notes, missing.Message+"; "+missing.Suggestion)
 	} else {
 		p.Program = path
-		if _, err := t.access(env, path); err != nil {
+		if err := t.enclose(env, &sandbox.Command{Path: path}); err != nil {
 			e := sdk.AsError(err)
 			p.Notes = append(p.Notes, e.Message+"; "+e.Suggestion)
 		}

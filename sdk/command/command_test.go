@@ -279,6 +279,14 @@ func TestAMissingLayerRefusesTheRun(t *testing.T) {
 	if sdk.KindOf(err) != sdk.KindExecution || !strings.Contains(err.Error(), `"moat"`) {
 		t.Errorf("Call() = %v, want a %s about the layer", err, sdk.KindExecution)
 	}
+	if p := b.Plan("Sh", `{}`); !strings.Contains(strings.Join(p.Notes, "\n"), `"moat"`) {
+		t.Errorf("Plan().Notes = %q, want a word about the layer", p.Notes)
+	}
+	for _, c := range b.CheckHealth(t.Context()) {
+		if c.Name == "sh" && !strings.Contains(c.Message, `"moat"`) {
+			t.Errorf("CheckHealth() = %+v, want a word about the layer", c)
+		}
+	}
 	if told := b.Executed(); len(told) != 0 {
 		t.Errorf("Executed() = %+v, want nothing: it did not run", told)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
 
 // Probes look at what the tool needs on the machine: its program, and whatever else is in Definition.Needs.
@@ -63,6 +64,10 @@ func (t *Tool) checkProgram(ctx context.Context, env sdk.Env) (string, error) {
 		return "", missing.Suggest("%s", typed(l.program.Install))
 	}
 	if err := l.guarded(path); err != nil {
+		return "", err
+	}
+	err := t.enclose(env, &sandbox.Command{Path: path})
+	if err != nil && sdk.KindOf(err) != sdk.KindNeedsPrivilege { // of a missing capability another check tells
 		return "", err
 	}
 	if l.program.MinVersion == "" {

@@ -107,8 +107,7 @@ func (p *parser) word() {
 	case f == nil:
 		p.unknown(word)
 	case f.Refused != "":
-		p.reject(word, sdk.Errorf(sdk.KindValidation, "%s is not allowed: %s", f.Name, f.Refused).
-			Suggest("leave it out"))
+		p.reject(word, refused(f))
 	case equals && (len(name) == 2 || f.forms()&Equals == 0 || f.Value.Read == nil):
 		p.reject(word, sdk.Errorf(sdk.KindValidation, "%s cannot be written with an equals sign", name).
 			Suggest("write %s", f.usage()))
@@ -178,6 +177,15 @@ func (p *parser) reject(text string, err *sdk.Error) {
 	if p.rejected == nil {
 		p.rejected = err
 	}
+}
+
+// refused is the error of a flag that is never taken. A reason that says what to write is what to do as well.
+func refused(f *Flag) *sdk.Error {
+	err := sdk.Errorf(sdk.KindValidation, "%s is not allowed: %s", f.Name, f.Refused)
+	if strings.HasPrefix(f.Refused, "write ") {
+		return err.Suggest("%s", f.Refused)
+	}
+	return err.Suggest("leave it out")
 }
 
 func badValue(f *Flag, value string, err error) *sdk.Error {

@@ -25,7 +25,7 @@ const untrusted = "stdout, stderr and fields marked x-untrusted in the output sc
 //
 //	prepare     the same as for a plan
 //	ready       the program is there and new enough
-//	access      the capabilities that it needs, and how it comes by them
+//	enclose     the layers around it, the capabilities that it needs, and how it comes by them
 //	Exec        what is about to be executed, for the host's trail
 //	Env.Run     the sandbox; output becomes events, and goes through the reader
 //	result      returncode, data, metadata
@@ -41,18 +41,13 @@ func (t *Tool) Call(
 	if err != nil {
 		return sdk.Result{}, err
 	}
-	may, err := t.access(env, path)
-	if err != nil {
-		return sdk.Result{}, err
-	}
 	var reader Reader
 	if t.def.Open != nil {
 		reader = t.def.Open(j, func(p sdk.Progress) { emit(sdk.Event{Progress: &p}) })
 	}
 	cmd, flush := t.sandboxed(env.Policy, r, reader, emit)
 	cmd.Path, cmd.Args = path, args
-	t.restrict(&cmd, may)
-	if cmd, err = env.Confine(cmd); err != nil { // before anybody is told that it runs
+	if err := t.enclose(env, &cmd); err != nil { // before anybody is told that it runs
 		return sdk.Result{}, err
 	}
 	emit(sdk.Event{Exec: &sdk.Exec{

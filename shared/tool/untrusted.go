@@ -30,6 +30,18 @@ type Untrusted string
 
 var _ json.Marshaler = Untrusted("")
 
+// UntrustedData is a JSON value whose texts and keys a stranger chose, and whose maker has made each as
+// [Untrusted.Clean] does. It may be of any type; its JSON Schema says "x-untrusted": true and nothing else.
+type UntrustedData json.RawMessage
+
+// MarshalJSON writes the value as it is.
+func (d UntrustedData) MarshalJSON() ([]byte, error) { return json.RawMessage(d).MarshalJSON() }
+
+// UnmarshalJSON keeps the value as it is.
+func (d *UntrustedData) UnmarshalJSON(raw []byte) error {
+	return (*json.RawMessage)(d).UnmarshalJSON(raw)
+}
+
 // MarshalJSON writes the text as Clean makes it.
 func (u Untrusted) MarshalJSON() ([]byte, error) { return json.Marshal(u.Clean()) }
 

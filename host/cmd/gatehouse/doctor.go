@@ -77,7 +77,7 @@ func (a *app) examine(ctx context.Context) []doctor.Finding {
 	found = append(found, doctor.Directories(cfg.Plugins.Dirs, discover.Scan(cfg.Plugins.Dirs))...)
 	err = a.withHost(ctx, "", func(h *host) error {
 		found = append(found, examineFleet(ctx, h.fleet)...)
-		found = append(found, examineSandbox(h.fleet.Catalog(), cfg.Sandbox.Require)...)
+		found = append(found, examineSandbox(h.fleet.Catalog(), cfg.Sandbox)...)
 		return nil
 	})
 	if err != nil {
@@ -139,16 +139,17 @@ func examineFleet(ctx context.Context, f *fleet.Fleet) []doctor.Finding {
 
 // examineSandbox tells the layers of each plugin, those of plugins that say the same together: all that are
 // built with the same sdk do.
-func examineSandbox(c *catalog.Catalog, required []string) []doctor.Finding {
+func examineSandbox(c *catalog.Catalog, cfg config.Sandbox) []doctor.Finding {
 	type group struct {
 		plugins []string
 		layers  []tool.Layer
 	}
 	var groups []*group
 	for _, e := range c.Entries() {
-		i := slices.IndexFunc(groups, func(g *group) bool { return slices.Equal(g.layers, e.Layers) })
+		layers := inForce(e.Layers, cfg.RunAs)
+		i := slices.IndexFunc(groups, func(g *group) bool { return slices.Equal(g.layers, layers) })
 		if i < 0 {
-			i, groups = len(groups), append(groups, &group{layers: e.Layers})
+			i, groups = len(groups), append(groups, &group{layers: layers})
 		}
 		if g := groups[i]; !slices.Contains(g.plugins, e.Plugin) {
 			g.plugins = append(g.plugins, e.Plugin)
@@ -156,7 +157,19 @@ func examineSandbox(c *catalog.Catalog, required []string) []doctor.Finding {
 	}
 	var found []doctor.Finding
 	for _, g := range groups {
-		found = append(found, doctor.Layers(g.plugins, g.layers, required)...)
+		found = append(found, doctor.Layers(g.plugins, g.layers, cfg.Require)...)
 	}
 	return found
+}
+
+// inForce is what a plugin says of its sandbox, less what the configuration takes back: plugins tell it before
+// they know.
+func inForce(layers []tool.Layer, runAs string) []tool.Layer {
+	layers = slices.Clone(layers)
+	for i, l := range layers {
+		if l.Name == "own user" && l.Active && runAs == "none" {
+			layers[i] = tool.Layer{Name: l.Name, Detail: "sandbox.run_as is none: programs run as root"}
+		}
+	}
+	return layers
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/doctor"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // visit runs doctor on a machine of the test's own.
@@ -87,5 +89,15 @@ func TestDoctorOfATakenPortAsJSON(t *testing.T) {
 func TestDoctorOfWrongFlags(t *testing.T) {
 	if code, _, errs := visit(t, "--no-such-flag"); code != exitUsage || errs == "" {
 		t.Errorf("doctor exits with %d, and says %q; want %d and the flag", code, errs, exitUsage)
+	}
+}
+
+func TestALayerThatTheConfigurationSwitchesOffIsNotInForce(t *testing.T) {
+	layers := []tool.Layer{{Name: "own user", Active: true}, {Name: "landlock", Active: true}}
+	for runAs, want := range map[string]bool{"auto": true, "none": false} {
+		got := inForce(layers, runAs)
+		if got[0].Active != want || !got[1].Active {
+			t.Errorf("inForce(run_as %s) = %+v, want own user in force: %t", runAs, got, want)
+		}
 	}
 }

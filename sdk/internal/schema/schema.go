@@ -36,10 +36,11 @@ var untrusted = jsonschema.Schema{Type: "string", Extra: map[string]any{"x-untru
 
 // Of derives the schema of a Go type: a struct gives an object that takes no further properties, fields
 // without omitempty or omitzero are required, the tag `jsonschema` is the description. A [tool.Untrusted] is a
-// string with "x-untrusted": true.
+// string with "x-untrusted": true, a [tool.UntrustedData] anything with it.
 func Of(t reflect.Type) (*Checker, error) {
 	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[tool.Untrusted](): &untrusted,
+		reflect.TypeFor[tool.Untrusted]():     &untrusted,
+		reflect.TypeFor[tool.UntrustedData](): {Extra: untrusted.Extra},
 	}})
 	if err != nil {
 		return nil, err

@@ -77,3 +77,25 @@ func TestSchemasGivenByHandKeepTheMark(t *testing.T) {
 		t.Errorf("Object() = %+v, %v; want a schema with the mark", c, err)
 	}
 }
+
+func TestUntrustedDataMayBeOfAnyType(t *testing.T) {
+	type reading struct {
+		Data tool.UntrustedData `json:"data,omitempty" jsonschema:"what it said"`
+	}
+	c, err := Of(reflect.TypeFor[reading]())
+	if err != nil || !strings.Contains(string(c.JSON), `"data":{"description":"what it said","x-untrusted":true}`) {
+		t.Fatalf("Of() = %s, %v; want the mark, and no type", c.JSON, err)
+	}
+	for _, data := range []string{`"a"`, `["a",{"b":[]}]`, `{"a":"b"}`} {
+		raw, err := json.Marshal(reading{tool.UntrustedData(data)})
+		if err == nil {
+			err = c.Check(raw)
+		}
+		if want := `{"data":` + data + `}`; err != nil || string(raw) != want {
+			t.Errorf("Marshal = %s, %v; want %s, which fits", raw, err, want)
+		}
+	}
+	if raw, err := json.Marshal(reading{}); err != nil || string(raw) != "{}" {
+		t.Errorf("Marshal without data = %s, %v; want {}", raw, err)
+	}
+}

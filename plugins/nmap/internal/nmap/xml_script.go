@@ -1,6 +1,7 @@
 package nmap
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 
@@ -71,7 +72,9 @@ func (s *script) text(b []byte) {
 // result is what the script said, and whether there was more of it.
 func (s *script) result() (Script, bool) {
 	if len(s.root.parts) > 0 {
-		s.about.Data = s.root.value()
+		if raw, err := json.Marshal(s.root.value()); err == nil { // texts, lists and objects always marshal
+			s.about.Data = raw
+		}
 	}
 	return s.about, s.cut
 }

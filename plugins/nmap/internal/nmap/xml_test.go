@@ -89,7 +89,7 @@ func TestReport(t *testing.T) {
 		t.Errorf("service = %+v, want nginx 1.22.1", s)
 	}
 	title := Script{
-		ID: "http-title", Output: "Welcome <here>", Data: map[string]any{"title": sdk.Untrusted("Welcome <here>")},
+		ID: "http-title", Output: "Welcome <here>", Data: []byte(`{"title":"Welcome \u003chere\u003e"}`),
 	}
 	if len(p.Scripts) != 1 || !reflect.DeepEqual(p.Scripts[0], title) {
 		t.Errorf("scripts = %+v, want %+v", p.Scripts, title)
