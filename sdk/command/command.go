@@ -72,6 +72,9 @@ type Definition struct {
 	// Validate holds the whole request to rules that no single flag can know. An error that is no
 	// *sdk.Error is a validation_error. nil: none.
 	Validate func(*Job) error
+	// Able says why this machine cannot run a request that policy allows, such as for want of a right; a call is
+	// refused with it, and a plan tells it next to the verdict. nil: it always can.
+	Able func(*Job) error
 	// Argv writes the options, between Fixed and the target; nil: [Job.Args].
 	Argv func(*Job) []string
 
@@ -182,9 +185,9 @@ func (t *Tool) Plan(_ context.Context, env sdk.Env, r sdk.Request) (sdk.Plan, er
 		p.Notes = append(p.Notes, missing.Message+"; "+missing.Suggestion)
 	} else {
 		p.Program = path
-		if err := t.enclose(env, &sandbox.Command{Path: path}); err != nil {
-			e := sdk.AsError(err)
-			p.Notes = append(p.Notes, e.Message+"; "+e.Suggestion)
+		if err := t.able(env, j, &sandbox.Command{Path: path}); err != nil {
+			p.Error = sdk.AsError(err)
+			p.Notes = append(p.Notes, "cannot run here: "+p.Error.Message+"; "+p.Error.Suggestion)
 		}
 	}
 	p.Verdict, p.Rule = sdk.Accept, "every flag is in the table and within its bounds, and nothing conflicts"

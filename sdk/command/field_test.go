@@ -55,6 +55,7 @@ func TestAFieldIsItsFlag(t *testing.T) {
 		{`{"template": "deep"}`, "-sA -p 1-10 -sC"},
 		{`{"template": "deep", "a": false}`, "-p 1-10 -sC"},
 		{`{"template": "deep", "ports": "80"}`, "-sA -p 80 -sC"},
+		{`{"template": "deep", "loner": true}`, "-p 1-10 --loner -sC"},
 		{`{"template": "slow", "c": true, "count": 1}`, "-T1 --count 1 -sC"},
 		{`{"ports": "80", "extra_args": "-sA"}`, "-p 80 -sA -sC"},
 	} {
@@ -86,7 +87,6 @@ func TestAFieldIsRefused(t *testing.T) {
 		{`{"b": true, "c": true}`, invalid, []string{"both given", "exclude", "b", "c"}},
 		{`{"a": false, "extra_args": "-sA"}`, invalid,
 			[]string{"a is false, and -sA is given", "choose one"}},
-		{`{"loner": true, "template": "deep"}`, invalid, []string{"loner (--loner)", "-sA of template deep"}},
 		{`{"ports": "22 -o x"}`, invalid, []string{"ports", "blank"}},
 		{`{"ports": "-o"}`, invalid, []string{"ports", "hyphen", "without -p"}},
 		{`{"ports": "22\n"}`, invalid, []string{"ports", "not allowed"}},

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/shared/scope"
 )
 
 // Job is a request understood: what the hooks of a [Definition] work on, and what argv is written from.
@@ -72,6 +74,12 @@ func (j *Job) find(f *Flag) int {
 		}
 	}
 	return -1
+}
+
+// Off reports whether a field of value false keeps a flag out, and which.
+func (j *Job) Off(name string) (field string, off bool) {
+	field, off = j.off[j.tool.table.byName[name]]
+	return field, off
 }
 
 // Option returns a flag's option.
@@ -194,6 +202,9 @@ func (j *Job) arguments(r sdk.Request) error {
 		return sdk.Errorf(sdk.KindValidation, "the target was not pinned to an address").
 			Suggest("call the tool through a host, which holds targets to the scope and resolves them")
 	}
+	if err := j.checkScope(); err != nil {
+		return err
+	}
 	// A network of one address is still written as a network, and no program that wants a host takes it
 	// as such.
 	if j.tool.def.Target == OneHost && (!j.Target.Prefix.IsSingleIP() || strings.Contains(j.Target.Label, "/")) {
@@ -202,6 +213,24 @@ func (j *Job) arguments(r sdk.Request) error {
 			Suggest("name one address of it, without a prefix length")
 	}
 	return nil
+}
+
+// checkScope holds the pinned target to the policy once more: the host has done so, with the same rules.
+func (j *Job) checkScope() error {
+	x := j.Target.Prefix
+	p := scope.Policy{Networks: j.Policy.Networks, MaxAddresses: j.Policy.MaxNetworkSize}
+	err := p.Admit(scope.Target{Text: j.Target.Literal(), Prefix: x}, scope.OrNetwork)
+	refusal := (*scope.Error)(nil)
+	switch {
+	case errors.As(err, &refusal) && refusal.Reason == scope.Outside:
+		return sdk.Errorf(sdk.KindOutOfScope, "%w", err).Suggest("%s", refusal.Suggestion)
+	case errors.As(err, &refusal):
+		return sdk.Errorf(sdk.KindValidation, "%w", err).Suggest("%s", refusal.Suggestion)
+	case err == nil && x != x.Masked():
+		return sdk.Errorf(sdk.KindValidation, "the target %s has bits beyond its prefix", x).
+			Suggest("pin it to %s", x.Masked())
+	}
+	return err
 }
 
 // read turns extra_args, fields and template into options.
@@ -242,7 +271,7 @@ func (j *Job) apply(name string) error {
 	}
 	var kept []Option
 	for _, o := range t.options {
-		if have := clash(j.options, o); have != nil {
+		if have := cmp.Or(clash(j.options, o), j.excluding(o)); have != nil {
 			j.Note("template %s: %s left out, %s is given", name, o, have)
 			continue
 		}
@@ -254,6 +283,17 @@ func (j *Job) apply(name string) error {
 	}
 	j.Note("template %s: %s", name, j.tool.def.Templates[i].Flags)
 	j.options = append(kept, j.options...)
+	return nil
+}
+
+// excluding returns the option with which o cannot stand.
+func (j *Job) excluding(o Option) *Option {
+	for i := range j.options {
+		have := &j.options[i]
+		if slices.Contains(have.Flag.conflicts, o.Flag) || slices.Contains(o.Flag.conflicts, have.Flag) {
+			return have
+		}
+	}
 	return nil
 }
 

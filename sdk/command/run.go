@@ -25,7 +25,7 @@ const untrusted = "stdout, stderr and fields marked x-untrusted in the output sc
 //
 //	prepare     the same as for a plan
 //	ready       the program is there and new enough
-//	enclose     the layers around it, the capabilities that it needs, and how it comes by them
+//	able        this machine can run it: with the layers around it, and the capabilities that it needs
 //	Exec        what is about to be executed, for the host's trail
 //	Env.Run     the sandbox; output becomes events, and goes through the reader
 //	result      returncode, data, metadata
@@ -47,7 +47,7 @@ func (t *Tool) Call(
 	}
 	cmd, flush := t.sandboxed(env.Policy, r, reader, emit)
 	cmd.Path, cmd.Args = path, args
-	if err := t.enclose(env, &cmd); err != nil { // before anybody is told that it runs
+	if err := t.able(env, j, &cmd); err != nil { // before anybody is told that it runs
 		return sdk.Result{}, err
 	}
 	emit(sdk.Event{Exec: &sdk.Exec{
@@ -59,6 +59,14 @@ func (t *Tool) Call(
 		return sdk.Result{}, t.program.startError(err)
 	}
 	return t.result(ctx, j, reader, out)
+}
+
+// able puts the sandbox around a run, or says why this machine cannot run it.
+func (t *Tool) able(env sdk.Env, j *Job, c *sandbox.Command) error {
+	if err := t.enclose(env, c); err != nil || t.def.Able == nil {
+		return err
+	}
+	return t.def.Able(j)
 }
 
 // hashed are the files that decide what a run does.

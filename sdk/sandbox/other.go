@@ -95,6 +95,9 @@ func (c *Command) confine() error {
 	if _, err := parseCapabilities(c.Capabilities); err != nil {
 		return err
 	}
+	if c.RequireNamespace {
+		return errors.New("only on Linux has a program a PID namespace: leave RequireNamespace false")
+	}
 	me := User{uint32(os.Geteuid()), uint32(os.Getegid())}
 	if u := c.RunAs; u != nil && *u != me {
 		return fmt.Errorf("only on Linux can a program run as another user, such as %d:%d: leave RunAs nil",

@@ -71,21 +71,24 @@ func (p *Pool) Close() error {
 	return nil
 }
 
-// take gives a supervisor without a job: an idle one, or else a new one.
-func (p *Pool) take() (w *worker, fresh bool, err error) {
+// take gives a supervisor without a job, with a PID namespace of its own if the job requires that: an idle
+// one, or else a new one.
+func (p *Pool) take(namespace bool) (w *worker, fresh bool, err error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return nil, false, &StartError{"take a supervisor", ErrClosed}
 	}
-	if n := len(p.idle); n > 0 {
-		w, p.idle = p.idle[n-1], p.idle[:n-1]
-		p.mu.Unlock()
-		return w, false, nil
+	for i, w := range slices.Backward(p.idle) {
+		if w.namespace || !namespace {
+			p.idle = slices.Delete(p.idle, i, i+1)
+			p.mu.Unlock()
+			return w, false, nil
+		}
 	}
 	p.live.Add(1)
 	p.mu.Unlock()
-	if w, err = p.start(); err != nil {
+	if w, err = p.start(namespace); err != nil {
 		p.live.Done()
 		return nil, false, err
 	}
@@ -93,12 +96,22 @@ func (p *Pool) take() (w *worker, fresh bool, err error) {
 }
 
 // start starts a supervisor: in a PID namespace where that can be. What could be at the first trial may
-// meet a limit later, and is then done without.
-func (p *Pool) start() (*worker, error) {
-	if p.shared || namespaces() != nil {
+// meet a limit later, and is then done without, unless it is required.
+func (p *Pool) start(required bool) (*worker, error) {
+	none := namespaces()
+	if p.shared {
+		none = errShared
+	}
+	if none != nil && required {
+		return nil, &StartError{stageNamespace, none}
+	}
+	if none != nil {
 		return startWorker(p.config.Dir, false)
 	}
 	w, err := startWorker(p.config.Dir, true)
+	if err != nil && required {
+		return nil, &StartError{stageNamespace, err}
+	}
 	if err != nil {
 		p.log.Warn("sandbox: no PID namespace for a supervisor, trying without", "err", err)
 		return startWorker(p.config.Dir, false)

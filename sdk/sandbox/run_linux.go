@@ -5,6 +5,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -12,21 +13,22 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox/internal/supervisor"
 )
 
-// unresponsive is how long after SIGKILL a supervisor may take to report that all is dead.
-const unresponsive = 3 * time.Second
+// unresponsive is how long after SIGKILL a supervisor may take to report that all is dead: ten times what
+// one needs for a thousand processes on a busy machine. With the grace before SIGKILL it must leave the
+// caller time to answer before whoever asked gives the caller up.
+const unresponsive = 1500 * time.Millisecond
 
 // attempts bounds how often a job is offered to another supervisor, when one died before it read it.
 const attempts = 4
 
 var (
 	errUnread = errors.New("the supervisor died before it read the job")
-	errLost   = errors.New("the supervisor died during the run; everything that it ran was killed")
-	errHung   = errors.New("the supervisor did not report the end of the program; both were killed")
+	errDied   = fmt.Errorf("%w: it died; everything that it ran was killed", ErrLost)
+	errHung   = fmt.Errorf("%w: it did not report the end of the program; both were killed", ErrLost)
 )
 
 // Run runs c to its end. The error is a *StartError when the program could not be run, with all of its
-// limits, or its supervisor was lost; then the Outcome holds what is known. A program that failed or was
-// killed is no error. When ctx is cancelled the whole tree gets SIGTERM, and SIGKILL 500 ms later; the
+// limits, or its supervisor was lost: see ErrLost. A program that failed or was killed is no error. When ctx is cancelled the whole tree gets SIGTERM, and SIGKILL 500 ms later; the
 // end of ctx by its own deadline does the same and counts as TimedOut.
 //
 //	Run
@@ -139,7 +141,7 @@ func (r *run) open() error {
 		if err == nil {
 			// Non-blocking on our side only: no thread of ours waits, and the program sees a
 			// pipe like any other.
-			if err = syscall.SetNonblock(fds[0], true); err != nil {
+			if err = errors.Join(syscall.SetNonblock(fds[0], true), r.admit(fds[1])); err != nil {
 				closeFd(fds[0])
 				closeFd(fds[1])
 			}
@@ -153,13 +155,19 @@ func (r *run) open() error {
 		}
 		readEnds = append(readEnds, os.NewFile(uintptr(fds[0]), "output"))
 		r.writeEnds = append(r.writeEnds, fds[1])
-		if u := r.command.RunAs; u != nil && own().root {
-			// So that the program can open it by name, as /dev/fd/3. If not, it has the descriptor.
-			_ = syscall.Fchown(fds[1], int(u.UID), int(u.GID))
-		}
 	}
 	r.streams.start(r.command, readEnds)
 	return nil
+}
+
+// admit lets a program of another user open the write end of a pipe by name, as /dev/fd/3. A new mode takes
+// no capability, as a new owner would; and only the program's own user comes as far as the name.
+func (r *run) admit(fd int) error {
+	const openToWriters = 0o622
+	if r.command.RunAs == nil || !own().root {
+		return nil
+	}
+	return syscall.Fchmod(fd, openToWriters)
 }
 
 func (r *run) closeWriteEnds() {
@@ -172,7 +180,7 @@ func (r *run) closeWriteEnds() {
 // execute finds a supervisor for the job and has it done.
 func (r *run) execute() error {
 	for range attempts {
-		w, fresh, err := r.pool.take()
+		w, fresh, err := r.pool.take(r.command.RequireNamespace)
 		if err != nil {
 			return err
 		}
@@ -238,7 +246,7 @@ func (r *run) watch(w *worker, m *supervisor.Message) error {
 		case !r.started && r.phase == running && w.diedDeaf(err):
 			return errUnread // our job was the one message that could be unread
 		default:
-			return &StartError{"supervise", errLost}
+			return &StartError{"supervise", errDied}
 		}
 	}
 }

@@ -50,6 +50,12 @@ const (
 // ErrClosed is in the error of a Run on a closed Pool.
 var ErrClosed = errors.New("pool is closed")
 
+// ErrLost is in the error of a Run whose supervisor died or hung on the way: the program had started, or may
+// have, and everything that it ran was killed. The Outcome then holds what was seen until then: how much was
+// written, how long it took, TimedOut and Cancelled; not ExitCode, Signal, CPU and MaxRSS, which are zero. The
+// error of a program that did not start does not match.
+var ErrLost = errors.New("the supervisor was lost during the run")
+
 // Config is how a Pool works. The zero Config is good.
 type Config struct {
 	// MaxIdle is how many supervisors wait for work, at most; 0 means 16. Those beyond GOMAXPROCS, and
@@ -99,6 +105,11 @@ type Command struct {
 	// It needs NoNewPrivileges. A kernel without Landlock runs the program without: see Layers.
 	// SystemFiles are those that every program needs.
 	Files *Files
+
+	// RequireNamespace refuses the run where its supervisor cannot have a PID namespace of its own. Without it
+	// the program then runs in that of this process, also where Layers has promised one: a limit of the
+	// system may be reached later.
+	RequireNamespace bool
 
 	// Deadline is when the whole tree gets SIGTERM. Zero means never.
 	Deadline time.Time
@@ -157,7 +168,7 @@ type Outcome struct {
 	ReportErr error // what Report returned
 }
 
-// StartError is returned by Run when a program could not be run, or its supervisor was lost.
+// StartError is returned by Run when a program could not be run, or its supervisor was lost, see ErrLost.
 type StartError struct {
 	Stage string // what could not be done: "exec", "set address space limit"
 	Err   error  // often a syscall.Errno, so that errors.Is(err, fs.ErrNotExist) tells a missing program

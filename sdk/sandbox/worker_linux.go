@@ -24,7 +24,7 @@ const exitPatience = 5 * time.Second
 type worker struct {
 	process *os.Process
 	conn    *net.UnixConn
-	dir     string // the empty directory in which it runs programs
+	dir     *emptyDir // in which it runs programs
 	brand   uint64 // what its programs are recognised by, see the other side's setBrand
 	// namespace: it is the init of a PID namespace, and numbers of processes that it tells are of that one.
 	namespace bool
@@ -39,36 +39,23 @@ type worker struct {
 // this process, so that it may come too early, and does no harm then. The socket is what tells the
 // supervisor of our end, and we alone hold this end of it.
 func startWorker(tmp string, namespace bool) (*worker, error) {
-	dir, err := emptyDir(tmp)
+	dir, err := makeEmptyDir(tmp)
 	if err != nil {
 		return nil, &StartError{"make an empty directory", err}
 	}
 	conn, theirs, err := socketPair()
 	if err != nil {
-		_ = os.Remove(dir)
+		dir.remove()
 		return nil, &StartError{"make a socket pair", err}
 	}
 	defer theirs.Close()
 	w := &worker{conn: conn, dir: dir, brand: newBrand(), namespace: namespace}
-	if w.process, err = spawn(dir, theirs, w.brand, namespace); err != nil {
+	if w.process, err = spawn(dir.name, theirs, w.brand, namespace); err != nil {
 		_ = conn.Close()
-		_ = os.Remove(dir)
+		dir.remove()
 		return nil, &StartError{"start a supervisor", err}
 	}
 	return w, nil
-}
-
-// emptyDir makes a directory that nobody can write to; root's is open to the users of its programs.
-func emptyDir(tmp string) (string, error) {
-	dir, err := os.MkdirTemp(tmp, "gatehouse-empty-")
-	if err != nil {
-		return "", err
-	}
-	mode := os.FileMode(0o500)
-	if own().root {
-		mode = 0o555
-	}
-	return dir, os.Chmod(dir, mode)
 }
 
 // socketPair gives our end, which exec closes, and that of a supervisor.
@@ -200,8 +187,7 @@ func (w *worker) end() {
 	late := time.AfterFunc(exitPatience, func() { _ = w.process.Kill() })
 	_, _ = w.process.Wait()
 	late.Stop()
-	_ = os.Chmod(w.dir, 0o700) // when a program left something in it
-	_ = os.RemoveAll(w.dir)
+	w.dir.remove()
 }
 
 // destroy ends a supervisor that does not do its work, or is dead already, and everything that it ran.

@@ -2,6 +2,7 @@ package scope
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,15 +16,24 @@ type Lookup func(ctx context.Context, name string) ([]netip.Addr, error)
 func DNS(r *net.Resolver) Lookup {
 	return func(ctx context.Context, name string) ([]netip.Addr, error) {
 		// The dot at the end keeps the resolver from trying the search list of the machine.
-		addrs, err := r.LookupNetIP(ctx, "ip", name+".")
-		if err != nil {
+		v6, err := r.LookupNetIP(ctx, "ip6", name+".")
+		if err != nil && !notFound(err) {
+			return nil, fmt.Errorf("look up %s: %w", name, err)
+		}
+		addrs, err := r.LookupNetIP(ctx, "ip4", name+".")
+		if err != nil && (len(v6) == 0 || !notFound(err)) {
 			return nil, fmt.Errorf("look up %s: %w", name, err)
 		}
 		for i, a := range addrs {
-			addrs[i] = a.Unmap() // LookupNetIP gives A records in their IPv6-mapped form
+			addrs[i] = a.Unmap() // A records may come in their IPv6-mapped form; an AAAA record stays what it is
 		}
-		return addrs, nil
+		return append(addrs, v6...), nil
 	}
+}
+
+func notFound(err error) bool {
+	var e *net.DNSError
+	return errors.As(err, &e) && e.IsNotFound
 }
 
 // Static answers from a table, name in lower case -> addresses, and asks next for what is not in it.

@@ -2,6 +2,7 @@ package nmap
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -147,5 +148,65 @@ func TestTooMuchWorkIsRefusedWithWhatFits(t *testing.T) {
 	const want = "name at most 16384 ports, or at most 64 addresses: a /26 such as 10.0.4.0/26"
 	if p.Error == nil || p.Error.Suggestion != want {
 		t.Errorf("Plan(10.0.4.0/24 -p-) suggests %+v, want %q", p.Error, want)
+	}
+}
+
+func TestAllAndAnArgumentThatSwitchesAPartOffClash(t *testing.T) {
+	needNmap(t)
+	pl := newPlanner(t, root, sdktest.Options{AllowIntrusive: true})
+	for _, field := range []string{"os_detection", "service_detection"} {
+		p := pl.plan(t, "10.0.0.1", map[string]any{"extra_args": "-A", field: false})
+		if p.Error == nil || p.Error.Kind != sdk.KindValidation || !strings.Contains(p.Rule, field+" is false") {
+			t.Errorf("Plan(-A, %s false) = %s (%s), want a clash", field, p.Verdict, p.Rule)
+		}
+	}
+}
+
+func TestATemplateYieldsToWhatItCannotStandWith(t *testing.T) {
+	needNmap(t)
+	pl := newPlanner(t, root, sdktest.Options{})
+	for _, c := range []struct {
+		template string
+		args     map[string]any
+		without  string
+		with     []string
+	}{
+		{"quick", map[string]any{"extra_args": "-PS22"}, "-Pn", []string{"-PS22", "--top-ports"}},
+		{"quick", map[string]any{"extra_args": "-sn"}, "--top-ports", []string{"-sn", "-Pn"}},
+		{"discovery", map[string]any{"ports": "22"}, "-sn", []string{"-p", "22"}},
+		{"thorough", map[string]any{"extra_args": "-sL"}, "-sV", []string{"-sL"}},
+	} {
+		args := map[string]any{"template": c.template}
+		maps.Copy(args, c.args)
+		p := pl.plan(t, "10.0.0.1", args)
+		if p.Verdict != sdk.Accept || slices.Contains(p.Argv, c.without) ||
+			slices.ContainsFunc(c.with, func(w string) bool { return !slices.Contains(p.Argv, w) }) {
+			t.Errorf("Plan(template %s, %v) = %s %q (%s), want %q in and %s out", c.template, c.args, p.Verdict, p.Argv,
+				p.Rule, c.with, c.without)
+		}
+		if !strings.Contains(strings.Join(p.Notes, "\n"), c.without+" left out") &&
+			!strings.Contains(strings.Join(p.Notes, "\n"), c.without+" 100 left out") {
+			t.Errorf("Plan(template %s, %v) notes %q, want that %s is left out", c.template, c.args, p.Notes, c.without)
+		}
+	}
+}
+
+// The host holds targets to the scope; the plugin does so again, whoever it is that asks.
+func TestATargetBeyondThePolicyIsRefusedHereToo(t *testing.T) {
+	h := sdktest.New(t, plugin(root), sdktest.Options{Networks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}}).
+		Handler()
+	for target, want := range map[string]sdk.Kind{
+		"10.1.2.3/32": "", "10.1.2.0/24": "", "8.8.8.8/32": sdk.KindOutOfScope, "::1/128": sdk.KindOutOfScope,
+		"10.2.0.1/32": sdk.KindOutOfScope, "10.0.0.0/8": sdk.KindOutOfScope, "127.0.0.1/32": sdk.KindOutOfScope,
+		"10.1.0.0/16": sdk.KindValidation, "10.1.2.3/24": sdk.KindValidation, "255.255.255.255/32": sdk.KindOutOfScope,
+	} {
+		p, err := h.Plan(t.Context(), sdk.Request{ID: "1", Tool: "NmapTool", Arguments: []byte(`{"target": "x"}`),
+			Targets: []sdk.Target{{Argument: "target", Label: "x", Prefix: netip.MustParsePrefix(target)}}})
+		switch {
+		case err != nil:
+			t.Errorf("Plan(%s) = %v", target, err)
+		case want == "" && p.Verdict != sdk.Accept, want != "" && (p.Error == nil || p.Error.Kind != want):
+			t.Errorf("Plan(%s) = %s (%s), want %q", target, p.Verdict, p.Rule, want)
+		}
 	}
 }

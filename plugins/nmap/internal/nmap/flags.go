@@ -58,7 +58,7 @@ func scanTypes() []command.Flag {
 			Name: "-sO", Gated: unusual, About: "IP protocol scan",
 			Conflicts: []string{
 				"-p", "-F", "--top-ports", "--exclude-ports", "-sS", "-sT", "-sU", "-sV", "-sC", "-sA",
-				"-sW", "-sM", "-sN", "-sF", "-sX", "-sY", "-sZ",
+				"-sW", "-sM", "-sN", "-sF", "-sX", "-sY", "-sZ", "-A",
 			},
 		},
 		{Name: "-sY", Gated: unusual, About: "SCTP INIT scan"},

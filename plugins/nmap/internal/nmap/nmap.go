@@ -79,6 +79,7 @@ func (t *tool) definition() command.Definition {
 		Fixed:     t.privileges.fixed(),
 		Defaults:  t.defaults,
 		Validate:  t.validate,
+		Able:      t.privileges.check,
 		Argv:      t.argv,
 		Hide:      progressRE.MatchString,
 		Output:    Report{},
@@ -168,7 +169,7 @@ func (t *tool) defaults(j *command.Job) {
 	if !j.Has(discoveryFlags...) {
 		j.Default("-Pn")
 	}
-	if !t.privileges.Raw && !j.Has(scanLetters...) {
+	if !t.privileges.Raw && !j.Has(scanLetters...) && !j.Has(rawFlags...) { // with those there is no scan at all
 		j.Default("-sT")
 		j.Note("-sT connects to each port: nmap may not open raw sockets on this machine")
 	}
@@ -183,6 +184,9 @@ func (t *tool) defaults(j *command.Job) {
 			"or more; fewer take less (-p or --top-ports)", o.Value.Int, (o.Value.Int+59)/60)
 	}
 }
+
+// allOf are the flags that -A means, besides the default scripts.
+var allOf = []string{"-O", "-sV", "--traceroute"}
 
 // slowUDP is how many UDP ports a reader of a plan should be told of.
 const slowUDP = 100
@@ -201,7 +205,7 @@ func (t *tool) argv(j *command.Job) []string {
 		args = append(args, o.Args()...)
 	}
 	if j.Has("-A") {
-		for _, name := range []string{"-O", "-sV", "--traceroute"} {
+		for _, name := range allOf {
 			if !j.Has(name) {
 				args = append(args, name)
 				j.Explain("part of -A", name)

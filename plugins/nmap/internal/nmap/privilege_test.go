@@ -58,10 +58,32 @@ func TestRawSocketsAreNotReplacedSilently(t *testing.T) {
 func TestPrivilegesAreAskedForLast(t *testing.T) {
 	pl := newPlanner(t, Privileges{}, sdktest.Options{})
 	for extra, want := range map[string]sdk.Kind{
-		"-sS -sT": sdk.KindValidation, "-sS -p 1-70000": sdk.KindValidation, "-sS": sdk.KindNeedsPrivilege,
+		"-sS -sT": sdk.KindValidation, "-sS -p 1-70000": sdk.KindValidation, "-sA": sdk.KindIntrusiveDenied,
+		"-sS": sdk.KindNeedsPrivilege,
 	} {
 		if p := pl.ask(t, extra); p.Error.Kind != want {
 			t.Errorf("Plan(%s) = %s, want %s", extra, p.Error.Kind, want)
 		}
+	}
+}
+
+// The verdict is the policy's, the same on every machine; that this one cannot is told beside it, and a call is
+// refused before anything runs.
+func TestWhatTheMachineCannotDoIsNoVerdict(t *testing.T) {
+	needNmap(t)
+	b := sdktest.New(t, plugin(Privileges{}), sdktest.Options{AllowIntrusive: true})
+	for _, l := range corpus(t) {
+		want := sdk.Accept
+		if l.Verdict == "reject" {
+			want = sdk.Reject
+		}
+		if p := b.Plan("NmapTool", map[string]any{"target": l.Target, "extra_args": l.ExtraArgs}); p.Verdict != want {
+			t.Errorf("Plan(%s %q), without raw sockets = %s (%s), want %s", l.Target, l.ExtraArgs, p.Verdict, p.Rule, want)
+		}
+	}
+	_, err := b.Call(t.Context(), "NmapTool", `{"target": "127.0.0.1", "extra_args": "-sS -p 1"}`)
+	if sdk.KindOf(err) != sdk.KindNeedsPrivilege || len(b.Executed()) != 0 {
+		t.Errorf("Call(-sS), without raw sockets = %v after %v, want a %s and nothing executed", err, b.Executed(),
+			sdk.KindNeedsPrivilege)
 	}
 }

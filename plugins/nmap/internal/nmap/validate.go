@@ -45,10 +45,21 @@ func (t *tool) validate(j *command.Job) error {
 	if err := checkWork(j); err != nil {
 		return err
 	}
-	if err := t.privileges.check(j); err != nil { // late: what is wrong on every machine is called wrong
+	if err := checkAll(j); err != nil {
 		return err
 	}
 	return checkKinds(j)
+}
+
+// checkAll refuses an argument that switches off what -A is made of.
+func checkAll(j *command.Job) error {
+	for _, name := range allOf {
+		if field, off := j.Off(name); off && j.Has("-A") {
+			return sdk.Errorf(sdk.KindValidation, "%s is false, and -A includes %s", field, name).
+				Suggest("leave out -A and name its parts, or leave out %s", field)
+		}
+	}
+	return nil
 }
 
 // checkKinds refuses what nmap would quit over: flags that are for some kinds of scan alone.

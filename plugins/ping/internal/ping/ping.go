@@ -83,7 +83,7 @@ func flags() []command.Flag {
 		{Name: "-W", Value: command.Decimal(0.1, 30), About: "seconds to wait for a reply"},
 		{Name: "-w", Value: command.Int(1, 300), About: "seconds after which ping ends in any case"},
 		{Name: "-t", Value: command.Int(1, 255), About: "time to live"},
-		{Name: "-M", Value: command.Enum("do", "dont", "want"), Write: command.Next, About: "path MTU discovery"},
+		{Name: "-M", Value: command.Enum("do", "dont", "want"), About: "path MTU discovery"},
 		{Name: "-n", Implied: true, About: "numeric output, always on"},
 		{Name: "-4", Implied: true, About: "IPv4, always on"},
 		{Name: "-q", About: "summary only; the replies are then not in the data"},
@@ -96,7 +96,7 @@ func flags() []command.Flag {
 		{Name: "-p", Value: command.Hex(32), Gated: "it chooses the payload", About: "pattern of the payload"},
 		{Name: "-R", Gated: "IP options", Conflicts: []string{"-T"}, About: "record route"},
 		{
-			Name: "-T", Value: command.Enum("tsonly", "tsandaddr"), Write: command.Next, Gated: "IP options",
+			Name: "-T", Value: command.Enum("tsonly", "tsandaddr"), Gated: "IP options",
 			About: "IP time stamps",
 		},
 	}
