@@ -5,6 +5,7 @@ package sandbox_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -331,5 +332,28 @@ func TestTheDirectoryOfAnotherUsersProgramStaysEmpty(t *testing.T) {
 	_, got := run(t, p, f)
 	if want := "cwd=gatehouse-empty-"; !strings.Contains(got, want) || !strings.Contains(got, " files=0 ") {
 		t.Errorf("the program says %q, want %q and no files", got, filepath.Base(want))
+	}
+}
+
+// The pipe of a report is root's. A program of another user opens it by name all the same, also when root has
+// not the right to give files away.
+func TestAProgramOfAnotherUserOpensItsReportByName(t *testing.T) {
+	if os.Getenv(asVar) == "" && os.Getuid() == 0 {
+		t.Run("without CAP_CHOWN", func(t *testing.T) {
+			runtime.LockOSThread() // for good: the thread ends with the test
+			lose(t, 0, "")
+			again(t, 0)
+		})
+	}
+	if os.Getenv(asVar) != "" && sandbox.Available("CAP_CHOWN") {
+		t.Error("this process has CAP_CHOWN, want it lost")
+	}
+	c := tool(t, "byname")
+	f := full(openCopy(t, c.Path), c.Args...)
+	f.Limits, f.Deadline = c.Limits, c.Deadline
+	var got []byte
+	f.Report = func(r io.Reader) (err error) { got, err = io.ReadAll(r); return err }
+	if out, _ := run(t, newPool(t), f); out.ExitCode != 0 || string(got) != "by name" {
+		t.Errorf("Run() = %+v, and a report of %q, want it by name", out, got)
 	}
 }

@@ -97,8 +97,10 @@ func nothingOutlivesASIGKILL(t *testing.T, p *sandbox.Pool) {
 			switch {
 			case victim == 0 && (s.err != nil || s.out.Signal != syscall.SIGKILL):
 				t.Errorf("Run() = %+v, %v, want SIGKILL", s.out, s.err)
-			case victim == 1 && (!errors.As(s.err, &start) || start.Stage != "supervise"):
-				t.Errorf("Run() = %+v, %v, want a StartError", s.out, s.err)
+			case victim == 1 && (!errors.As(s.err, &start) || !errors.Is(s.err, sandbox.ErrLost)):
+				t.Errorf("Run() = %+v, %v, want a StartError with ErrLost", s.out, s.err)
+			case victim == 1 && (s.out.StdoutBytes == 0 || s.out.Elapsed == 0 || s.out.TimedOut):
+				t.Errorf("Run() = %+v, want what was seen of the program", s.out)
 			}
 			if out, _ := run(t, p, tool(t, "exit", "9")); out.ExitCode != 9 {
 				t.Errorf("the pool does not work any more: %+v", out)
@@ -164,8 +166,8 @@ func aHungSupervisorHoldsNobody(t *testing.T, p *sandbox.Pool) {
 	s.wait(t)
 	wantNone(t, mark)
 	var start *sandbox.StartError
-	if !errors.As(s.err, &start) || !s.out.Cancelled {
-		t.Errorf("Run() = %+v, %v, want a StartError", s.out, s.err)
+	if !errors.As(s.err, &start) || !errors.Is(s.err, sandbox.ErrLost) || !s.out.Cancelled {
+		t.Errorf("Run() = %+v, %v, want a StartError with ErrLost", s.out, s.err)
 	}
 }
 
@@ -179,8 +181,9 @@ func supervisorsAreUsedAgain(t *testing.T, p *sandbox.Pool) {
 		}
 	}
 	// Neither a refused job nor one that was killed with its tree makes it unfit.
-	if _, err := p.Run(context(), sandbox.Command{Path: "/nonexistent"}); err == nil {
-		t.Error("Run(/nonexistent) = nil")
+	_, err := p.Run(context(), sandbox.Command{Path: "/nonexistent"})
+	if err == nil || errors.Is(err, sandbox.ErrLost) {
+		t.Errorf("Run(/nonexistent) = %v, want an error that is not ErrLost", err)
 	}
 	run(t, p, tool(t, "tree", "leave", newMark(t)))
 	if _, again := run(t, p, tool(t, "parent")); again != first {

@@ -98,9 +98,9 @@ func (p *Pool) take(namespace bool) (w *worker, fresh bool, err error) {
 // start starts a supervisor: in a PID namespace where that can be. What could be at the first trial may
 // meet a limit later, and is then done without, unless it is required.
 func (p *Pool) start(required bool) (*worker, error) {
-	none := namespaces()
-	if p.shared {
-		none = errShared
+	none := errShared
+	if !p.shared {
+		none = namespaces()
 	}
 	if none != nil && required {
 		return nil, &StartError{stageNamespace, none}

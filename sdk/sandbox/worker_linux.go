@@ -25,7 +25,7 @@ type worker struct {
 	process *os.Process
 	conn    *net.UnixConn
 	dir     *emptyDir // in which it runs programs
-	brand   uint64 // what its programs are recognised by, see the other side's setBrand
+	brand   uint64    // what its programs are recognised by, see the other side's setBrand
 	// namespace: it is the init of a PID namespace, and numbers of processes that it tells are of that one.
 	namespace bool
 	oob       [64]byte
