@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/netip"
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/scope"
@@ -43,7 +45,7 @@ func (l *loader) check(c Config) {
 // checkSandbox looks at the form alone: whether there is such a user, and which layers this machine has, the
 // plugins find out.
 func (l *loader) checkSandbox(s Sandbox) {
-	if !runAsRE.MatchString(s.RunAs) {
+	if !runAsRE.MatchString(s.RunAs) || !isUser(s.RunAs) {
 		l.problem("sandbox.run_as", "%s is no user; allowed: auto, none, the name of a user, or uid:gid",
 			quote(s.RunAs))
 	}
@@ -55,8 +57,19 @@ func (l *loader) checkSandbox(s Sandbox) {
 	}
 }
 
+// isUser reports whether a user by numbers is one: the highest number means "none" to the kernel.
+func isUser(user string) bool {
+	uid, gid, numbers := strings.Cut(user, ":")
+	for _, text := range []string{uid, gid} {
+		if n, err := strconv.ParseUint(text, 10, 32); numbers && (err != nil || n == math.MaxUint32) {
+			return false
+		}
+	}
+	return true
+}
+
 var (
-	runAsRE = regexp.MustCompile(`^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}:[0-9]{1,10})$`)
+	runAsRE = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_.-]{0,31}|[0-9]{1,10}:[0-9]{1,10})$`)
 	layerRE = regexp.MustCompile(`^[A-Za-z][A-Za-z -]{0,63}$`)
 )
 

@@ -106,6 +106,8 @@ func TestWhatClampingWouldTurnRoundIsAnError(t *testing.T) {
 		{"health: {dependencies: ['']}", `health.dependencies[0]: "" is neither`},
 		{"health: {dependencies: [..]}", `health.dependencies[0]: ".." is neither`},
 		{"sandbox: {run_as: 'a b'}", `sandbox.run_as: "a b" is no user`},
+		{"sandbox: {run_as: '4294967295:1'}", `sandbox.run_as: "4294967295:1" is no user`},
+		{"sandbox: {run_as: '1:4294967296'}", `sandbox.run_as: "1:4294967296" is no user`},
 		{"sandbox: {run_as: '0'}", `sandbox.run_as: "0" is no user`},
 		{"sandbox: {require: ['']}", `sandbox.require[0]: "" is no name of a layer`},
 		{"plugins: {config: {a b: {}}}", `"plugins.config.a b": is no name of a plugin`},
