@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
@@ -38,7 +39,11 @@ func (e Env) Run(ctx context.Context, c sandbox.Command) (sandbox.Outcome, error
 	if c, err = e.Confine(c); err != nil {
 		return sandbox.Outcome{}, err
 	}
-	return p.Run(ctx, c)
+	out, err := p.Run(ctx, c)
+	if errors.Is(err, sandbox.ErrNoNamespace) { // a limit of the machine, which it had not reached before
+		err = missingLayer(pidNamespace, err.Error())
+	}
+	return out, err
 }
 
 // Confine is c as Run runs it, with the user that the policy says, or the error that Run would refuse it with.
@@ -51,6 +56,9 @@ func (e Env) Confine(c sandbox.Command) (_ sandbox.Command, err error) {
 	}
 	if len(e.Policy.Require) > 0 {
 		err = require(e.Policy.Require, c, layers())
+	}
+	if slices.Contains(e.Policy.Require, pidNamespace) {
+		c.RequireNamespace = true // what the machine can have in general, this run may not get
 	}
 	return c, err
 }

@@ -3,8 +3,9 @@ package sdk
 // SandboxProbe is shown to the tests, as no machine has every set of layers.
 var SandboxProbe = sandboxProbe
 
-// ProgramUser and Require are shown to the tests, as no machine has every user and every set of layers.
+// ProgramUser, UntilFound and Require are shown to the tests, as no machine has every user and every set of layers.
 var (
 	ProgramUser = programUser
+	UntilFound  = untilFound
 	Require     = require
 )

@@ -130,6 +130,9 @@ func (p *probe) outcome(found string, err error) HealthCheck {
 	if errors.As(err, new(degraded)) {
 		c.Status = tool.Degraded
 	}
+	if errors.As(err, new(informational)) {
+		c.Priority = Informational
+	}
 	if own := (*Error)(nil); errors.As(err, &own) {
 		c.Fix = own.Suggestion
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -168,28 +169,60 @@ func TestOfTooManyProbesThoseThatFailAreReported(t *testing.T) {
 }
 
 func TestTheLayersOfTheSandbox(t *testing.T) {
+	linux := []sandbox.Layer{{Name: "supervisor", Active: true}, {Name: "landlock", Detail: "switched off"}}
+	bound := append(slices.Clone(linux), sandbox.Layer{Name: "own user", Detail: "without CAP_KILL"})
+	other := []sandbox.Layer{{Name: "process group", Active: true}, {Name: "supervisor"}}
+	asRoot := os.Geteuid() == 0
+	orElse := func(root, user string) string {
+		if asRoot {
+			return root
+		}
+		return user
+	}
+	rootFails := tool.Healthy
+	if asRoot {
+		rootFails = tool.Unhealthy
+	}
 	for _, row := range []struct {
 		says     string
 		layers   []sandbox.Layer
+		policy   sdktest.Options
 		status   tool.HealthStatus
 		priority sdk.HealthPriority
-		message  string
+		message  string // how it begins
 	}{
-		{"Linux", []sandbox.Layer{{Name: "supervisor", Active: true}, {Name: "landlock"}},
-			tool.Healthy, sdk.Important, "in force: supervisor; not in force: landlock"},
+		{"Linux", linux, sdktest.Options{}, tool.Healthy, sdk.Important,
+			"in force: supervisor; not in force: landlock; programs run as "},
 		{"Linux without pidfd", []sandbox.Layer{{Name: "supervisor", Detail: "needs pidfd_open"},
-			{Name: "no new privileges", Active: true}},
+			{Name: "no new privileges", Active: true}}, sdktest.Options{},
 			tool.Unhealthy, sdk.Important, "no program will be run: needs pidfd_open"},
-		{"another system", []sandbox.Layer{{Name: "process group", Active: true}, {Name: "supervisor"}},
-			tool.Degraded, sdk.Informational, "in force: process group; not in force: supervisor"},
+		{"another system", other, sdktest.Options{}, tool.Degraded, sdk.Informational,
+			"in force: process group; not in force: supervisor; programs run as "},
+		{"programs stay root's", linux, sdktest.Options{RunAs: "none"}, tool.Healthy, sdk.Important,
+			"in force: supervisor; not in force: landlock; programs run as " +
+				orElse("root (sandbox.run_as is none)", "the user of the host")},
+		{"programs are given a user", linux, sdktest.Options{RunAs: "4242:4243"}, tool.Healthy, sdk.Important,
+			"in force: supervisor; not in force: landlock; programs run as " +
+				orElse("4242:4243", "the user of the host (sandbox.run_as is 4242:4243")},
+		{"a user that there is not", linux, sdktest.Options{RunAs: "no-such-user-here"}, rootFails,
+			sdk.Important, orElse(`run_as "no-such-user-here": `, "in force")},
+		{"a user that the host cannot become", bound, sdktest.Options{RunAs: "4242:4243"}, rootFails,
+			sdk.Important, orElse("no program will be run as 4242:4243, ", "in force")},
+		{"a layer is required and there", linux, sdktest.Options{Require: []string{"supervisor"}},
+			tool.Healthy, sdk.Important, "in force: supervisor"},
+		{"a layer is required and missing", linux,
+			sdktest.Options{Require: []string{"supervisor", "landlock"}}, tool.Unhealthy, sdk.Important,
+			`the policy requires the layer "landlock" of the sandbox, which is not in force: switched off`},
+		{"a layer is required of another system", other, sdktest.Options{Require: []string{"moat"}},
+			tool.Unhealthy, sdk.Important,
+			`the policy requires the layer "moat" of the sandbox, which there is not`},
 	} {
-		got := sdktest.New(t, probed(sdk.SandboxProbe(row.layers)), sdktest.Options{}).CheckHealth(t.Context())
-		want := sdk.HealthCheck{Name: "sandbox", Status: row.status, Priority: row.priority, Message: row.message}
-		if len(got) == 1 {
-			want.Fix = got[0].Fix
-		}
-		if !slices.Equal(got, []sdk.HealthCheck{want}) || (want.Fix == "") != (row.status == tool.Healthy) {
-			t.Errorf("%s: CheckHealth() = %+v, want %+v", row.says, got, want)
+		got := sdktest.New(t, probed(sdk.SandboxProbe(row.layers)), row.policy).CheckHealth(t.Context())
+		if len(got) != 1 || got[0].Name != "sandbox" || got[0].Status != row.status ||
+			got[0].Priority != row.priority || !strings.HasPrefix(got[0].Message, row.message) ||
+			(got[0].Fix == "") != (row.status == tool.Healthy) {
+			t.Errorf("%s: CheckHealth() = %+v, want %s, %s, %q, and a fix if it is not healthy", row.says, got,
+				row.status, row.priority, row.message)
 		}
 	}
 }

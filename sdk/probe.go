@@ -53,6 +53,11 @@ type degraded struct{ error }
 
 func (d degraded) Unwrap() error { return d.error }
 
+// informational marks what is told, and counts for less than the probe otherwise does.
+type informational struct{ error }
+
+func (i informational) Unwrap() error { return i.error }
+
 // addProbes takes in the plugin's own probes, those of its tools, and one of the sandbox where programs run.
 func (h *Handler) addProbes(p Plugin) error {
 	all := slices.Clone(p.Probes)

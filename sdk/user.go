@@ -2,6 +2,8 @@ package sdk
 
 import (
 	"cmp"
+	"fmt"
+	"math"
 	"os"
 	"os/user"
 	"slices"
@@ -22,12 +24,31 @@ type inForce struct {
 }
 
 func newInForce(p Policy) *inForce {
-	return &inForce{Policy: p, user: sync.OnceValues(func() (*sandbox.User, error) {
+	return &inForce{Policy: p, user: untilFound(func() (*sandbox.User, error) {
 		if os.Geteuid() != 0 {
 			return nil, nil // only root can become another
 		}
-		return programUser(p.RunAs, active("own user"))
+		return programUser(p.RunAs, active(ownUser))
 	})}
+}
+
+// untilFound looks as often as it is asked, until it has found: who adds a user that was missing need not
+// reload the policy.
+func untilFound(look func() (*sandbox.User, error)) func() (*sandbox.User, error) {
+	var mu sync.Mutex // guards what follows
+	var found bool
+	var u *sandbox.User
+	return func() (*sandbox.User, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if found {
+			return u, nil
+		}
+		var err error
+		u, err = look()
+		found = err == nil
+		return u, err
+	}
 }
 
 // programUser finds the user that root runs programs as; nil: root. possible is whether this process can
@@ -67,12 +88,23 @@ func lookupUser(text string) (*sandbox.User, error) {
 		}
 		uid, gid = found.Uid, found.Gid
 	}
-	u, errUID := strconv.ParseUint(uid, 10, 32)
-	g, errGID := strconv.ParseUint(gid, 10, 32)
+	u, errUID := number(uid, "user")
+	g, errGID := number(gid, "group")
 	if err := cmp.Or(errUID, errGID); err != nil {
 		return nil, err
 	}
-	return &sandbox.User{UID: uint32(u), GID: uint32(g)}, nil
+	return &sandbox.User{UID: u, GID: g}, nil
+}
+
+// number reads the number of a user or group. The highest one is nobody's: to the kernel it means that
+// nothing changes.
+func number(text, of string) (uint32, error) {
+	const highest = math.MaxUint32 - 1
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n > highest {
+		return 0, fmt.Errorf("%q is no number of a %s: those are 1 to %d", text, of, uint32(highest))
+	}
+	return uint32(n), nil
 }
 
 // User is who programs of this call run as; nil: the user of this process.

@@ -1,8 +1,11 @@
 package sdk_test
 
 import (
+	"errors"
 	"os"
 	"os/user"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,9 +38,13 @@ func TestRootRunsProgramsAsAnotherUser(t *testing.T) {
 		{"1234:567", true, &sandbox.User{UID: 1234, GID: 567}, ""},
 		{"1234:567", false, &sandbox.User{UID: 1234, GID: 567}, ""}, // and the sandbox says that it cannot
 		{"no-such-user-here", true, nil, "no-such-user-here"},
-		{"1234:x", true, nil, "invalid syntax"},
-		{"99999999999:1", true, nil, "out of range"},
-		{"-1:1", true, nil, "invalid syntax"},
+		{"4294967294:4294967294", true, &sandbox.User{UID: 1<<32 - 2, GID: 1<<32 - 2}, ""},
+		{"1234:x", true, nil, `"x" is no number of a group: those are 1 to 4294967294`},
+		{"1234:", true, nil, `"" is no number of a group`},
+		{"99999999999:1", true, nil, `"99999999999" is no number of a user`},
+		{"4294967295:1", true, nil, `"4294967295" is no number of a user: those are 1 to 4294967294`},
+		{"1:4294967295", true, nil, `"4294967295" is no number of a group`},
+		{"-1:1", true, nil, `"-1" is no number of a user`},
 		{"0:0", true, nil, "root"},
 		{"1234:0", true, nil, "root"},
 		{"root", true, nil, "root"},
@@ -95,6 +102,44 @@ func TestALayerThatThePolicyRequiresIsInForceOrNothingRuns(t *testing.T) {
 			!strings.Contains(e.Suggestion, "sandbox.require") &&
 				!strings.Contains(e.Suggestion, "sandbox.run_as") {
 			t.Errorf("require(%q) = %v, want an error that says %q, and what to do", row.names, err, row.says)
+		}
+	}
+}
+
+func TestAUserIsLookedForUntilItIsFound(t *testing.T) {
+	looks := 0
+	find := sdk.UntilFound(func() (*sandbox.User, error) {
+		if looks++; looks < 3 {
+			return nil, errors.New("not yet")
+		}
+		return &sandbox.User{UID: 1, GID: 2}, nil
+	})
+	for i := 1; i <= 5; i++ {
+		u, err := find()
+		if (err == nil) != (i >= 3) || err == nil && *u != (sandbox.User{UID: 1, GID: 2}) {
+			t.Errorf("look %d = %v, %v; want it found from the third on", i, u, err)
+		}
+	}
+	if looks != 3 {
+		t.Errorf("looked %d times, want 3", looks)
+	}
+}
+
+// What a machine has in general, one run may miss: the sandbox itself has to see to that.
+func TestARequiredNamespaceIsRequiredOfEachRun(t *testing.T) {
+	namespaces := slices.ContainsFunc(sandbox.Layers(), func(l sandbox.Layer) bool {
+		return l.Name == "PID namespace" && l.Active
+	})
+	for _, row := range []struct {
+		require []string
+		want    bool
+	}{{nil, false}, {[]string{"supervisor"}, false}, {[]string{"supervisor", "PID namespace"}, true}} {
+		env := sdk.Env{Policy: sdk.Policy{Require: row.require}}
+		c, err := env.Confine(sandbox.Command{Path: "/bin/true"})
+		refused := row.want && !namespaces || row.require != nil && runtime.GOOS != "linux"
+		if (err != nil) != refused || c.RequireNamespace != row.want {
+			t.Errorf("Confine() with require %q = %+v, %v; want RequireNamespace %v, refused %v", row.require,
+				c, err, row.want, refused)
 		}
 	}
 }

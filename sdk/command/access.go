@@ -19,8 +19,11 @@ type access struct {
 	byFile bool
 }
 
-// available asks the sandbox; tests ask somebody else.
-var available = sandbox.Available
+// available asks the sandbox, and hindered the kernel; tests ask somebody else.
+var (
+	available = sandbox.Available
+	hindered  = hindrance
+)
 
 // access chooses, for each capability among the needs, the first of
 //
@@ -64,9 +67,9 @@ func (t *Tool) without(env sdk.Env, capability string) (string, error) {
 }
 
 // grantedByFile says how the program's file gives it a capability that nobody hands on, or "". Root cannot
-// gain in this way what it has lost.
+// gain in this way what it has lost, and nobody where something hinders.
 func (t *Tool) grantedByFile(path, capability string) string {
-	if !t.def.FileCapabilities || os.Geteuid() == 0 {
+	if !t.mayGain() || hindered(path, capability) != "" {
 		return ""
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSetuid != 0 {
@@ -78,13 +81,20 @@ func (t *Tool) grantedByFile(path, capability string) string {
 	return ""
 }
 
+// mayGain says whether the program may live by its file at all.
+func (t *Tool) mayGain() bool { return t.def.FileCapabilities && os.Geteuid() != 0 }
+
 // needsPrivilege is the error of a run without a capability that it cannot do without.
 func (t *Tool) needsPrivilege(path, capability string) *sdk.Error {
 	name := filepath.Base(path)
 	err := sdk.Errorf(sdk.KindNeedsPrivilege, "%s may not use %s on this machine", name, capability).
 		With("needs", capability)
-	if t.def.FileCapabilities && os.Geteuid() != 0 {
-		return err.Suggest("the operator can type: sudo setcap %s+ep %s", strings.ToLower(capability), path)
+	if t.mayGain() {
+		why := hindered(path, capability)
+		if why == "" {
+			return err.Suggest("the operator can type: sudo setcap %s+ep %s", strings.ToLower(capability), path)
+		}
+		err.Message += ": " + why
 	}
 	return err.Suggest("the operator can start the host with it (systemd: AmbientCapabilities=%s), such as by: "+
 		"%s", capability, grant(capability))

@@ -82,6 +82,7 @@ func TestAProgramThatLivesByItsFileRunsWithoutNoNewPrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	tool := needing(t, nil, false, func(d *Definition) { d.FileCapabilities = true })
+	hinder(t, "")
 	got, err := tool.access(sdk.Env{}, file)
 	if os.Geteuid() == 0 { // what root has lost no file gives back
 		if sdk.KindOf(err) != sdk.KindNeedsPrivilege {
@@ -97,6 +98,45 @@ func TestAProgramThatLivesByItsFileRunsWithoutNoNewPrivileges(t *testing.T) {
 	}
 	if tool.restrict(&cmd, access{}); !cmd.NoNewPrivileges || cmd.Files == nil {
 		t.Errorf("otherwise: %+v, want no_new_privs and Landlock", cmd)
+	}
+}
+
+// hinder makes the kernel give that as the reason why no file gives a right; empty: none.
+func hinder(t *testing.T, why string) {
+	t.Helper()
+	before := hindered
+	hindered = func(string, string) string { return why }
+	t.Cleanup(func() { hindered = before })
+}
+
+func TestAFileThatCannotGiveWhatItCarriesIsNotBelieved(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "frob")
+	for _, err := range []error{
+		os.WriteFile(file, nil, 0o755), os.Chmod(file, 0o755|os.ModeSetuid),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	tool := needing(t, nil, false, func(d *Definition) {
+		d.FileCapabilities = true
+		d.Needs = d.Needs[:1]
+	})
+	hinder(t, "the moon is full")
+	_, err := tool.access(sdk.Env{}, file)
+	e := sdk.AsError(err)
+	if err == nil || e.Kind != sdk.KindNeedsPrivilege || strings.Contains(e.Suggestion, "setcap") ||
+		!strings.Contains(e.Suggestion, "AmbientCapabilities=CAP_NET_RAW") ||
+		strings.Contains(e.Message, "the moon is full") != (os.Geteuid() != 0) {
+		t.Errorf("access = %v, want a %s with the reason unless root asks, and no setcap", err,
+			sdk.KindNeedsPrivilege)
+	}
+	_, err = tool.checkCapability(sdk.Env{}, tool.def.Needs[0])
+	e = sdk.AsError(err)
+	if err == nil || e.Kind != sdk.KindNeedsPrivilege || strings.Contains(e.Suggestion, "setcap") ||
+		!strings.Contains(e.Suggestion, "--ambient-caps=+net_raw") ||
+		strings.Contains(e.Message, "the moon is full") != (os.Geteuid() != 0) {
+		t.Errorf("checkCapability = %v, want a %s likewise", err, sdk.KindNeedsPrivilege)
 	}
 }
 

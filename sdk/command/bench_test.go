@@ -111,3 +111,24 @@ func BenchmarkPlan(b *testing.B) {
 		})
 	}
 }
+
+// What is refused costs little, whatever somebody sends.
+func BenchmarkRefusal(b *testing.B) {
+	for _, c := range []struct{ name, extra string }{
+		{"one flag", "-sA --nubmer-1 5"},
+		{"many flags", strings.Repeat("-x ", 680)},
+		{"many mistyped flags", strings.Repeat("--nubmer-1 ", 180)},
+		{"a long flag", "--" + strings.Repeat("x", 2000)},
+	} {
+		plan := planner(b, map[string]any{"extra_args": c.extra})
+		if p := plan(); p.Verdict != sdk.Reject {
+			b.Fatalf("Plan(%s) = %s: %s", c.name, p.Verdict, p.Rule)
+		}
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				plan()
+			}
+		})
+	}
+}

@@ -125,16 +125,16 @@ func (f field) checkText(t *Tool, text string, p sdk.Policy) error {
 	if f.kind != "string" && f.kind != "array" {
 		return nil // digits, written here
 	}
-	if err := t.checkBytes(f.name, text, p); err != nil {
-		return err
+	if err := t.checkBytes("argument "+f.name, text, p); err != nil {
+		return err.Suggest("allowed is %s", f.flag.Value.Want)
 	}
 	switch {
 	case strings.Contains(text, " "):
-		return sdk.Errorf(sdk.KindValidation, "argument %s: %q has a blank", f.name, text).
+		return sdk.Errorf(sdk.KindValidation, "argument %s: %s has a blank", f.name, quoted(text)).
 			Suggest("allowed is %s", f.flag.Value.Want)
 	case len(text) > 1 && text[0] == '-':
-		return sdk.Errorf(sdk.KindValidation, "argument %s: %q begins with a hyphen, as flags do", f.name,
-			text).
+		return sdk.Errorf(sdk.KindValidation, "argument %s: %s begins with a hyphen, as flags do", f.name,
+			quoted(text)).
 			Suggest("give the value alone, without %s; allowed is %s", f.flag.Name, f.flag.Value.Want)
 	}
 	return nil
@@ -182,9 +182,7 @@ func (j *Job) fieldValue(f *field, text string) (Value, error) {
 	}
 	v, err := f.flag.Value.Read(text, j.Policy)
 	if err != nil {
-		bad := badValue(f.flag, text, err)
-		return Value{}, sdk.Errorf(bad.Kind, "argument %s: %s", f.name, bad.Message).
-			Suggest("%s", bad.Suggestion)
+		return Value{}, badValue("argument "+f.name, text, err, f.flag)
 	}
 	return v, nil
 }

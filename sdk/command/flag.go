@@ -74,6 +74,14 @@ func (f *Flag) usage() string {
 	return f.Name + sep + "<" + f.Value.Want + ">"
 }
 
+// with is the flag with a value, as callers write it.
+func (f *Flag) with(value string) string {
+	if f.forms()&Next == 0 {
+		return f.Name + value
+	}
+	return f.Name + " " + value
+}
+
 // check says what is wrong with a declaration, or "".
 func (f *Flag) check() string {
 	for _, name := range append([]string{f.Name}, f.Aliases...) {
@@ -97,6 +105,9 @@ type table struct {
 	byName map[string]*Flag // spelling -> flag
 	joined []string
 	flags  []Flag
+
+	names   []spelling // of byName, to find what an unknown one may mean
+	longest int        // bytes of a name
 }
 
 func newTable(flags []Flag, joined []string) (table, error) {
@@ -111,8 +122,10 @@ func newTable(flags []Flag, joined []string) (table, error) {
 				return t, fmt.Errorf("flag %s is declared twice", name)
 			}
 			t.byName[name] = f
+			t.longest = max(t.longest, len(name))
 		}
 	}
+	t.names = t.spellings()
 	for i := range t.flags {
 		for _, name := range slices.Concat(t.flags[i].Conflicts, t.flags[i].Requires) {
 			if t.byName[name] == nil {
@@ -149,25 +162,13 @@ func (t *table) letters(word string) []*Flag {
 
 // attached finds the flag whose value is glued to it; of two that fit, the longer.
 func (t *table) attached(word string) (*Flag, string) {
-	for n := len(word) - 1; n >= 2; n-- {
+	for n := min(len(word)-1, t.longest); n >= 2; n-- {
 		f := t.byName[word[:n]]
 		if f != nil && f.Value.Read != nil && f.forms()&Attached != 0 && !strings.HasPrefix(word, "--") {
 			return f, word[n:]
 		}
 	}
 	return nil, ""
-}
-
-// near finds the spelling that the writer of an unknown flag may have meant: one that it begins, or is
-// begun by.
-func (t *table) near(word string) string {
-	bare := "--" + strings.TrimLeft(word, "-")
-	for _, f := range t.flags {
-		if f.Refused == "" && len(word) > 3 && strings.HasPrefix(f.Name, bare) {
-			return f.Name
-		}
-	}
-	return ""
 }
 
 // usages lists the flags that may be written.

@@ -117,7 +117,7 @@ func Duration(lo, hi time.Duration) Grammar {
 		unit   time.Duration
 	}{{"ms", time.Millisecond}, {"s", time.Second}, {"m", time.Minute}, {"h", time.Hour}}
 	return Grammar{
-		Want: fmt.Sprintf("a time from %v to %v, such as 500ms, 30s, 5m or 1h", lo, hi),
+		Want: fmt.Sprintf("a time from %s to %s, such as %s", brief(lo), brief(hi), times(lo, hi)),
 		Read: func(text string, _ sdk.Policy) (Value, error) {
 			digits, suffix, unit := text, "s", time.Second
 			for _, u := range units {
@@ -137,6 +137,33 @@ func Duration(lo, hi time.Duration) Grammar {
 			return Value{Text: digits + suffix, Duration: d, Number: d.Seconds()}, nil
 		},
 	}
+}
+
+// times are examples of times in a range.
+func times(lo, hi time.Duration) string {
+	var in []string
+	for _, d := range []time.Duration{
+		500 * time.Millisecond, 5 * time.Second, 30 * time.Second, 5 * time.Minute, time.Hour,
+	} {
+		if lo <= d && d <= hi {
+			in = append(in, brief(d))
+		}
+	}
+	if len(in) == 0 {
+		in = []string{brief(lo)}
+	}
+	return either(in)
+}
+
+// brief writes a time as the grammar of times takes it, in its largest whole unit.
+func brief(d time.Duration) string {
+	switch {
+	case d >= time.Hour && d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= time.Minute && d%time.Minute == 0:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
 }
 
 // Enum is one of some words.
@@ -165,7 +192,11 @@ func Hex(most int) Grammar {
 	}
 }
 
-// Addresses is a list of 1 to most addresses or networks, all of them in scope.
+// errEmptyItem is what is wrong with a list that has a comma too many.
+var errEmptyItem = errors.New("an empty item; there is a comma too many")
+
+// Addresses is a list of 1 to most addresses or networks, each of them in scope and no larger than a target
+// may be.
 func Addresses(most int) Grammar {
 	return Grammar{
 		Want: fmt.Sprintf("1 to %d addresses or networks in scope, separated by commas", most),
@@ -176,7 +207,7 @@ func Addresses(most int) Grammar {
 			}
 			var v Value
 			for i, item := range items {
-				x, err := address(item, scope.Policy{Networks: p.Networks})
+				x, err := address(item, scope.Policy{Networks: p.Networks, MaxAddresses: p.MaxNetworkSize})
 				if err != nil {
 					return Value{}, err
 				}
@@ -192,16 +223,38 @@ func Addresses(most int) Grammar {
 }
 
 func address(item string, p scope.Policy) (netip.Prefix, error) {
-	t, err := scope.Parse(item)
-	if err != nil {
-		return netip.Prefix{}, err
+	if item == "" {
+		return netip.Prefix{}, errEmptyItem
 	}
-	if t.Name != "" {
+	t, err := scope.Parse(item)
+	if err == nil && t.Name != "" {
 		return netip.Prefix{}, errors.New("an address or a network is wanted, no name")
 	}
-	if !p.Contains(t.Prefix) {
-		return netip.Prefix{}, sdk.Errorf(sdk.KindOutOfScope, "%s is outside of the allowed networks", item).
-			Suggest("allowed are %s", p)
+	if err == nil {
+		err = p.Admit(t, scope.OrNetwork)
 	}
-	return t.Prefix, nil
+	return t.Prefix, refusedAddress(err)
+}
+
+// refusedAddress puts what the scope says of targets in the words of a list of addresses.
+func refusedAddress(err error) error {
+	var refused *scope.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	kind, todo := sdk.KindValidation, refused.Suggestion
+	switch {
+	case refused.Reason == scope.Outside:
+		kind = sdk.KindOutOfScope
+	case refused.Reason == scope.TooLarge:
+		todo = fmt.Sprintf("use a prefix of /%v or longer, for example %v",
+			refused.Metadata["suggested_prefix"], refused.Metadata["example"])
+	case strings.Contains(todo, "name"): // which is not taken here
+		todo = "give an IPv4 address (10.0.3.7) or a network (10.0.3.0/24)"
+	}
+	e := sdk.Errorf(kind, "%s",
+		strings.Replace(refused.Message, "is not a target", "is neither an address nor a network", 1)).
+		Suggest("%s", todo)
+	e.Metadata = refused.Metadata
+	return e
 }

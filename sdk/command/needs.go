@@ -108,12 +108,16 @@ func (t *Tool) checkCapability(env sdk.Env, n sdk.Need) (string, error) {
 		return how + "; runs are without no_new_privs and Landlock", nil
 	}
 	name := filepath.Base(path)
-	if t.def.FileCapabilities && os.Geteuid() != 0 {
-		return "", sdk.Errorf(sdk.KindNeedsPrivilege, "%s may not use %s", name, n.Name).
-			Suggest("sudo setcap %s+ep %s", strings.ToLower(n.Name), path)
+	why := ""
+	if t.mayGain() {
+		if why = hindered(path, n.Name); why == "" {
+			return "", sdk.Errorf(sdk.KindNeedsPrivilege, "%s may not use %s", name, n.Name).
+				Suggest("sudo setcap %s+ep %s", strings.ToLower(n.Name), path)
+		}
+		why = ": " + why
 	}
-	return "", sdk.Errorf(sdk.KindNeedsPrivilege, "%s may not use %s; a host that has it hands it down "+
-		"(systemd: AmbientCapabilities=%s)", name, n.Name, n.Name).Suggest("%s", grant(n.Name))
+	return "", sdk.Errorf(sdk.KindNeedsPrivilege, "%s may not use %s%s; a host that has it hands it down "+
+		"(systemd: AmbientCapabilities=%s)", name, n.Name, why, n.Name).Suggest("%s", grant(n.Name))
 }
 
 // grant is what a person types to start a host, and with it the plugins and their programs, with a

@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
 )
+
+// maxExplained is how many pieces of extra_args a plan has before it is brief about unknown flags.
+const maxExplained = 8
 
 // split cuts extra_args at runs of U+0020, and refuses whatever is not on the list of bytes.
 func (t *Tool) split(text string, policy sdk.Policy) ([]string, error) {
@@ -39,7 +43,7 @@ func newByteSet(bytes string) (s byteSet) {
 }
 
 // checkBytes holds the text of an argument to the length and the bytes of extra_args.
-func (t *Tool) checkBytes(name, text string, policy sdk.Policy) error {
+func (t *Tool) checkBytes(name, text string, policy sdk.Policy) *sdk.Error {
 	limit := policy.MaxArgsLength
 	if t.def.MaxArgsLength > 0 {
 		limit = min(limit, t.def.MaxArgsLength)
@@ -50,10 +54,9 @@ func (t *Tool) checkBytes(name, text string, policy sdk.Policy) error {
 	}
 	for i := range len(text) {
 		if c := text[i]; c != ' ' && !t.bytes[c] {
-			err := sdk.Errorf(sdk.KindValidation, "%s: byte %d (%q) is not allowed", name, i+1, text[i:i+1])
-			if name != argExtra {
-				return err.Suggest("allowed are the bytes %s", t.def.Bytes)
-			}
+			_, size := utf8.DecodeRuneInString(text[i:]) // half a letter says nothing to a reader
+			err := sdk.Errorf(sdk.KindValidation, "%s: byte %d (%q) is not allowed", name, i+1,
+				text[i:i+size])
 			return err.Suggest("there are no quotes, escapes or shell characters here; separate flags with " +
 				"blanks")
 		}
@@ -61,7 +64,8 @@ func (t *Tool) checkBytes(name, text string, policy sdk.Policy) error {
 	return nil
 }
 
-// parser reads words by a table. It goes on after a mistake, so that a plan has a verdict on every piece.
+// parser reads words by a table. One that tells goes on after a mistake, so that a plan has a verdict on
+// every piece; any other has done its work then.
 type parser struct {
 	table  *table
 	policy sdk.Policy
@@ -72,13 +76,21 @@ type parser struct {
 	words    []string // not yet read
 	options  []Option
 	tokens   []sdk.Token
-	rejected error // the first
+	rejected error   // the first
+	last     written // what was read, if all went well so far
+}
+
+// written is a flag as it was written, with its value.
+type written struct {
+	flag     *Flag
+	value    string
+	hasValue bool
 }
 
 func (p *parser) parse(words []string) {
 	p.words = words
 	p.options = make([]Option, 0, len(words)/2+8) // as a rule a flag has a value, and defaults come
-	for len(p.words) > 0 {
+	for len(p.words) > 0 && (p.telling || p.rejected == nil) {
 		p.word()
 	}
 }
@@ -88,8 +100,7 @@ func (p *parser) word() {
 	word := p.words[0]
 	p.words = p.words[1:]
 	if len(word) < 2 || word[0] != '-' || word == "--" {
-		p.reject(word, sdk.Errorf(sdk.KindValidation, "%q is no flag; %s takes flags alone", word, argExtra).
-			Suggest("the target has an argument of its own; a flag's value stands right behind it"))
+		p.reject(word, p.stray(word))
 		return
 	}
 	if flags := p.table.letters(word); flags != nil {
@@ -110,7 +121,7 @@ func (p *parser) word() {
 		p.reject(word, refused(f))
 	case equals && (len(name) == 2 || f.forms()&Equals == 0 || f.Value.Read == nil):
 		p.reject(word, sdk.Errorf(sdk.KindValidation, "%s cannot be written with an equals sign", name).
-			Suggest("write %s", f.usage()))
+			Suggest("write %s", f.instead(value, p.policy)))
 	case equals || value != "":
 		p.flag(f, word, "", value, true)
 	case f.Value.Read == nil || f.Optional:
@@ -123,8 +134,7 @@ func (p *parser) word() {
 // next takes the word behind a flag for its value.
 func (p *parser) next(f *Flag, word string) {
 	if f.forms()&Next == 0 || len(p.words) == 0 || p.words[0][0] == '-' {
-		p.reject(word, sdk.Errorf(sdk.KindValidation, "%s has no value", word).
-			Suggest("write %s: %s", f.usage(), f.Value.Want))
+		p.reject(word, p.without(f, word))
 		return
 	}
 	value := p.words[0]
@@ -138,10 +148,11 @@ func (p *parser) flag(f *Flag, word, next, value string, hasValue bool) {
 	if hasValue {
 		var err error
 		if o.Value, err = f.Value.Read(value, p.policy); err != nil {
-			p.reject(spaced(word, next), badValue(f, value, err))
+			p.reject(spaced(word, next), badValue(f.Name, value, err, f))
 			return
 		}
 	}
+	p.last = written{f, value, hasValue}
 	if have := clash(p.options, o); have != nil {
 		p.reject(spaced(word, next), twice(f, have.Flag))
 		return
@@ -159,15 +170,67 @@ func spaced(word, next string) string {
 	return word + " " + next
 }
 
+// unknown refuses a word that is no flag. What may have been meant is said of the first ones: nobody reads
+// more, and it costs something.
 func (p *parser) unknown(word string) {
-	err := sdk.Errorf(sdk.KindValidation, "unknown flag %q", word)
-	if near := p.table.near(word); near != "" {
-		err.Suggest("write %s in full; flags are neither abbreviated nor written with one hyphen", near)
-	} else {
-		allowed, _ := p.table.usages()
-		err.Suggest("allowed are %s", strings.Join(allowed, " "))
+	if p.rejected != nil && len(p.tokens) >= maxExplained {
+		p.tokens = append(p.tokens, sdk.Token{Text: word, Verdict: sdk.Reject, Why: "unknown flag"})
+		return
 	}
-	p.reject(word, err)
+	p.reject(word, p.table.unknown(word))
+}
+
+// stray is the error of a word that neither is a flag nor belongs to one, though it may have been meant for
+// the one before it.
+func (p *parser) stray(word string) *sdk.Error {
+	err := sdk.Errorf(sdk.KindValidation, "%s is no flag; %s takes flags alone", quoted(word), argExtra).
+		Suggest("the target has an argument of its own; a flag's value stands right behind it")
+	f, last := p.last.flag, p.last
+	switch {
+	case p.rejected != nil || f == nil || word[0] == '-':
+	case f.Value.Read == nil && digits(word):
+		return p.table.valueless(f, word)
+	case f.Value.Read == nil:
+	case !last.hasValue && f.reads(word, p.policy):
+		err.Suggest("write %s: the value of %s is attached to it", f.Name+word, f.Name)
+	case last.hasValue && f.reads(last.value+","+word, p.policy):
+		err.Suggest("write %s: the items of a list are separated by commas alone",
+			clipped(f.with(last.value+","+word)))
+	}
+	return err
+}
+
+// without is the error of a flag that has no value, where the next word is none, or may not be one.
+func (p *parser) without(f *Flag, word string) *sdk.Error {
+	if len(p.words) == 0 {
+		return sdk.Errorf(sdk.KindValidation, "%s has no value", word).Suggest("write %s", f.usage())
+	}
+	next := p.words[0]
+	switch {
+	case f.forms()&Attached != 0 && f.reads(next, p.policy):
+		return sdk.Errorf(sdk.KindValidation, "%s has no value: %s is written without a blank", word,
+			word+clipped(next)).
+			Suggest("write %s", word+clipped(next))
+	case next[0] == '-' && digits(next[1:]):
+		return sdk.Errorf(sdk.KindValidation, "%s has no value: %s begins with a hyphen, as flags do", word,
+			quoted(next)).
+			Suggest("write %s", f.usage())
+	}
+	return sdk.Errorf(sdk.KindValidation, "%s has no value", word).Suggest("write %s", f.usage())
+}
+
+// reads reports whether a text is a value of the flag.
+func (f *Flag) reads(value string, p sdk.Policy) bool {
+	_, err := f.Value.Read(value, p)
+	return err == nil
+}
+
+// instead is how to write a flag that was written with a value in a wrong way.
+func (f *Flag) instead(value string, p sdk.Policy) string {
+	if f.Value.Read != nil && f.reads(value, p) {
+		return f.with(clipped(value))
+	}
+	return f.usage()
 }
 
 func (p *parser) reject(text string, err *sdk.Error) {
@@ -188,16 +251,16 @@ func refused(f *Flag) *sdk.Error {
 	return err.Suggest("leave it out")
 }
 
-func badValue(f *Flag, value string, err error) *sdk.Error {
+// badValue is the error of a value that a flag's grammar does not read. It is called by the name under which
+// the caller knows it.
+func badValue(name, value string, err error, f *Flag) *sdk.Error {
 	if own := (*sdk.Error)(nil); errors.As(err, &own) {
-		return own
+		named := own.About("", "")
+		named.Message = name + ": " + own.Message
+		return named
 	}
-	if f.Value.Want == "" {
-		return sdk.Errorf(sdk.KindValidation, "%s takes no value, has %q", f.Name, value).Suggest("write %s",
-			f.Name)
-	}
-	return sdk.Errorf(sdk.KindValidation, "%s: %q: %w", f.Name, value, err).Suggest("allowed is %s",
-		f.Value.Want)
+	return sdk.Errorf(sdk.KindValidation, "%s: %s: %w", name, quoted(value), err).
+		Suggest("allowed is %s", f.Value.Want)
 }
 
 func twice(f, have *Flag) *sdk.Error {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,6 +35,9 @@ func Ports(most int, prefixes ...string) Grammar {
 			v := Value{Text: text}
 			for item := range strings.SplitSeq(text, ",") {
 				n, err := portItem(item, prefixes)
+				if err != nil && items > 1 && item != "" {
+					err = fmt.Errorf("in %s: %w", quoted(item), err)
+				}
 				if err != nil {
 					return Value{}, err
 				}
@@ -46,11 +50,17 @@ func Ports(most int, prefixes ...string) Grammar {
 
 // portItem counts the ports of one item.
 func portItem(item string, prefixes []string) (int64, error) {
+	if item == "" {
+		return 0, errEmptyItem
+	}
 	i := slices.IndexFunc(prefixes, func(p string) bool { return strings.HasPrefix(item, p) })
 	if i >= 0 {
 		item = item[len(prefixes[i]):]
 	}
 	from, to, isRange := strings.Cut(item, "-")
+	if isRange && (from == "" || to == "") {
+		return 0, openRange(from, to)
+	}
 	first, err := port(from)
 	if err != nil || !isRange {
 		return 1, err
@@ -60,6 +70,15 @@ func portItem(item string, prefixes []string) (int64, error) {
 		err = fmt.Errorf("range %s runs backwards", item)
 	}
 	return last - first + 1, err
+}
+
+// openRange is the error of a range that lacks an end. Programs put the first port or the last there.
+func openRange(from, to string) error {
+	from, to = cmp.Or(from, "1"), cmp.Or(to, strconv.Itoa(maxPort))
+	if !digits(from) || !digits(to) {
+		return errors.New("an open range; write both of its ends, such as 80-443")
+	}
+	return fmt.Errorf("an open range; write %s-%s", clipped(from), clipped(to))
 }
 
 func port(text string) (int64, error) {

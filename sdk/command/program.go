@@ -160,7 +160,7 @@ func (l *locator) ask(ctx context.Context, env sdk.Env, d Definition, path strin
 	return v, nil
 }
 
-// startError is the error of a run that did not begin.
+// startError is the error of a run that did not begin, or was lost.
 func (l *locator) startError(err error) error {
 	var start *sandbox.StartError
 	var own *sdk.Error
@@ -169,6 +169,10 @@ func (l *locator) startError(err error) error {
 		return own
 	case errors.Is(err, sandbox.ErrClosed):
 		return sdk.Errorf(sdk.KindCancelled, "the plugin is ending: %w", err)
+	case errors.Is(err, sandbox.ErrLost):
+		return sdk.Errorf(sdk.KindExecution, "%s was cut off: %w", l.program.Name, err).
+			Suggest("try again; if it happens again, the host's log says more, and the operator can look for " +
+				"what kills or stops its processes, such as a lack of memory")
 	case errors.As(err, &start) && start.Stage == "exec" && errors.Is(err, fs.ErrNotExist):
 		return l.missing()
 	case errors.As(err, &start) && start.Stage == "exec" && errors.Is(err, fs.ErrPermission):

@@ -119,7 +119,8 @@ func wantStatus(t *testing.T, name string, got map[string]string, c sandbox.Comm
 		"Uid": strings.TrimSpace(strings.Repeat(id+" ", 4)), "Groups": groups,
 		"Gid":    strings.TrimSpace(strings.Repeat(id+" ", 4)),
 		"CapEff": set, "CapPrm": set, "CapInh": set, "CapAmb": set,
-		"NoNewPrivs": "0", "Seccomp": "0", "SigBlk": "0000000000000000", "SigIgn": "0000000000000000",
+		"NoNewPrivs": mine["NoNewPrivs"], "Seccomp": "0",
+		"SigBlk": "0000000000000000", "SigIgn": "0000000000000000",
 	}
 	if c.NoNewPrivileges {
 		want["NoNewPrivs"] = "1"

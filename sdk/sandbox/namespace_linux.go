@@ -26,9 +26,6 @@ var namespaces = sync.OnceValue(func() error {
 	return w.trial()
 })
 
-// stageNamespace is where a run ends that requires what there is not.
-const stageNamespace = "start a supervisor in a PID namespace"
-
 // errShared is why a pool of the tests has none.
 var errShared = errors.New("this pool shares the PID namespace of its process")
 

@@ -96,7 +96,7 @@ func (c *Command) confine() error {
 		return err
 	}
 	if c.RequireNamespace {
-		return errors.New("only on Linux has a program a PID namespace: leave RequireNamespace false")
+		return fmt.Errorf("%w: only on Linux has a program one: leave RequireNamespace false", ErrNoNamespace)
 	}
 	me := User{uint32(os.Geteuid()), uint32(os.Getegid())}
 	if u := c.RunAs; u != nil && *u != me {

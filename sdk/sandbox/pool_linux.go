@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
@@ -103,14 +104,14 @@ func (p *Pool) start(required bool) (*worker, error) {
 		none = namespaces()
 	}
 	if none != nil && required {
-		return nil, &StartError{stageNamespace, none}
+		return nil, &StartError{"start a supervisor", fmt.Errorf("%w: %w", ErrNoNamespace, none)}
 	}
 	if none != nil {
 		return startWorker(p.config.Dir, false)
 	}
 	w, err := startWorker(p.config.Dir, true)
 	if err != nil && required {
-		return nil, &StartError{stageNamespace, err}
+		return nil, &StartError{"start a supervisor", fmt.Errorf("%w: %w", ErrNoNamespace, err)}
 	}
 	if err != nil {
 		p.log.Warn("sandbox: no PID namespace for a supervisor, trying without", "err", err)

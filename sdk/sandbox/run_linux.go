@@ -13,9 +13,9 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox/internal/supervisor"
 )
 
-// unresponsive is how long after SIGKILL a supervisor may take to report that all is dead: ten times what
-// one needs for a thousand processes on a busy machine. With the grace before SIGKILL it must leave the
-// caller time to answer before whoever asked gives the caller up.
+// unresponsive is how long after SIGKILL a supervisor may take to report that all is dead: three times what
+// one needs for a thousand processes on a machine with six times the work that it can do. With the grace
+// before SIGKILL it leaves the caller time to answer before whoever asked gives the caller up.
 const unresponsive = 1500 * time.Millisecond
 
 // attempts bounds how often a job is offered to another supervisor, when one died before it read it.
@@ -28,8 +28,9 @@ var (
 )
 
 // Run runs c to its end. The error is a *StartError when the program could not be run, with all of its
-// limits, or its supervisor was lost: see ErrLost. A program that failed or was killed is no error. When ctx is cancelled the whole tree gets SIGTERM, and SIGKILL 500 ms later; the
-// end of ctx by its own deadline does the same and counts as TimedOut.
+// limits, or its supervisor was lost: see ErrLost. A program that failed or was killed is no error. When ctx
+// is cancelled the whole tree gets SIGTERM, and SIGKILL 500 ms later; the end of ctx by its own deadline does
+// the same and counts as TimedOut.
 //
 //	Run
 //	  resolve, encode            check the command, once

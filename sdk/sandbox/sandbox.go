@@ -52,9 +52,12 @@ var ErrClosed = errors.New("pool is closed")
 
 // ErrLost is in the error of a Run whose supervisor died or hung on the way: the program had started, or may
 // have, and everything that it ran was killed. The Outcome then holds what was seen until then: how much was
-// written, how long it took, TimedOut and Cancelled; not ExitCode, Signal, CPU and MaxRSS, which are zero. The
-// error of a program that did not start does not match.
+// written, how long it took, TimedOut and Cancelled; not ExitCode, Signal, CPU and MaxRSS, which are zero.
+// The error of a program that did not start does not match.
 var ErrLost = errors.New("the supervisor was lost during the run")
+
+// ErrNoNamespace is in the error of a Run that was refused because of RequireNamespace.
+var ErrNoNamespace = errors.New("there is no PID namespace for it")
 
 // Config is how a Pool works. The zero Config is good.
 type Config struct {
@@ -106,8 +109,8 @@ type Command struct {
 	// SystemFiles are those that every program needs.
 	Files *Files
 
-	// RequireNamespace refuses the run where its supervisor cannot have a PID namespace of its own. Without it
-	// the program then runs in that of this process, also where Layers has promised one: a limit of the
+	// RequireNamespace refuses the run where its supervisor cannot have a PID namespace of its own. Without
+	// it the program then runs in that of this process, also where Layers has promised one: a limit of the
 	// system may be reached later.
 	RequireNamespace bool
 

@@ -266,3 +266,88 @@ func TestEveryRefusalHasAReason(t *testing.T) {
 		}
 	}
 }
+
+// What models write by mistake most: each gets an answer that says what to write. Rows are what was written,
+// and pieces of the answer.
+func TestRefusalsSayWhatToWrite(t *testing.T) {
+	needNmap(t)
+	pl := newPlanner(t, root, sdktest.Options{})
+	for extra, want := range map[string][]string{
+		"-v2":                      {"-v takes no value", "write -vv"},
+		"-dd":                      {"-d is not allowed: it shows memory"},
+		"-M5":                      {"-M5 is -M with a value; -M is not allowed", "write --max-parallelism"},
+		"-oNx":                     {"-oNx is -oN with a value; -oN is not allowed: output belongs"},
+		"-oN/tmp/x":                {"-oN is not allowed: output belongs to the host"},
+		"-iLx":                     {"-iL is not allowed: it reads or writes files"},
+		"-O2":                      {"-O takes no value", "write -O"},
+		"-O 2":                     {"-O takes no value", "write -O"},
+		"-PO1":                     {"-PO is not allowed", "write -PE, -PS, -PU or -PY"},
+		"--Pn":                     {"write -Pn"},
+		"-ON":                      {"-oN is not allowed"},
+		"-dn":                      {"--dns-servers is not allowed: names are resolved by the host"},
+		"--version_intensity 5":    {"write --version-intensity"},
+		"--version-intensty 5":     {"did you mean --version-intensity?"},
+		"--top-ports5":             {"write --top-ports 5"},
+		"--opn":                    {"did you mean --open?"},
+		"-script banner":           {"write --script"},
+		"--max 5":                  {"--max-hostgroup, --max-os-tries", "in full"},
+		"-nv":                      {"write -n -v"},
+		"-sSx":                     {"there is no -sx", "S T U V C"},
+		"-sSP":                     {"-sP is not allowed: write -sn"},
+		"-x":                       {"the description of extra_args lists all flags"},
+		"-T 4":                     {"write -T4"},
+		"-PA 80":                   {"write -PA80"},
+		"-p 80 443":                {"write -p 80,443"},
+		"-p -":                     {"write -p-"},
+		"-p 22,":                   {"an empty item"},
+		"-p 80-":                   {"an open range; write 80-65535"},
+		"--script banner ftp-anon": {"write --script banner,ftp-anon"},
+		"--script=banner,":         {"--script:", "an empty item"},
+		"--script=htp-titel":       {"--script:", "did you mean http-title?"},
+		"--script-help":            {"it prints something and does nothing"},
+		"--exclude 8.8.8.8":        {"--exclude: 8.8.8.8 is outside of the allowed", "allowed are 10.0.0.0/8"},
+		"--exclude 10.0.0.1-5":     {"it is a range", "give 10.0.0.0/29"},
+		"--exclude 10.0.0.0/8":     {"--exclude: 10.0.0.0/8 has 16777216 addresses", "10.0.0.0/22"},
+		"--min-rtt-timeout 4ms":    {"a time from 5ms to 10s, such as 500ms or 5s"},
+		"-sV\u00e9":                {"byte 4 (\"\u00e9\")"},
+	} {
+		p := pl.ask(t, extra)
+		if p.Verdict != sdk.Reject || p.Error == nil {
+			t.Errorf("Plan(%q) = %s, want %s", extra, p.Verdict, sdk.Reject)
+			continue
+		}
+		text := p.Error.Message + "\n" + p.Error.Suggestion
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("Plan(%q) says %q, want it to contain %q", extra, text, w)
+			}
+		}
+	}
+}
+
+// No answer repeats the table, whatever is asked of each of nmap's options.
+func TestRefusalsAreShort(t *testing.T) {
+	pl := newPlanner(t, root, sdktest.Options{})
+	for _, o := range options.Nmap.Long {
+		for _, form := range []string{"--%sx", "-%s9", "--%s=x=y", "-x%s", "--%s 10.0.0.9"} {
+			extra := strings.Replace(form, "%s", o.Name, 1)
+			if p := pl.ask(t, extra); p.Error != nil && len(p.Error.Message+p.Error.Suggestion) > 500 {
+				t.Errorf("Plan(%q) says %d bytes: %s; %s", extra, len(p.Error.Message+p.Error.Suggestion),
+					p.Error.Message, p.Error.Suggestion)
+			}
+		}
+	}
+}
+
+// The size of a network counts wherever one is named.
+func TestTheSizeOfWhatIsExcluded(t *testing.T) {
+	pl := newPlanner(t, root, sdktest.Options{})
+	for extra, want := range map[string]sdk.Verdict{
+		"--exclude 10.0.0.0/22": sdk.Accept, "--exclude 10.0.0.0/21": sdk.Reject,
+		"--exclude 10.0.0.0/8": sdk.Reject, "--exclude 10.0.0.1,192.168.0.0/16": sdk.Reject,
+	} {
+		if p := pl.ask(t, extra); p.Verdict != want {
+			t.Errorf("Plan(%q) = %s (%s), want %s", extra, p.Verdict, p.Rule, want)
+		}
+	}
+}

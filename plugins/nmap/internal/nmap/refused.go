@@ -19,7 +19,7 @@ var refusals = []struct {
 	}},
 	{"it chooses targets that nobody named", []string{"-iR", "--iR"}},
 	{"arguments of scripts are not taken from callers",
-		[]string{"--script-args", "--script-help", "--script-trace"}},
+		[]string{"--script-args", "--script-trace"}},
 	{"it involves third parties or forges addresses", []string{
 		"-sI", "--sI", "-b", "-D", "-S", "--spoof-mac", "--proxies", "--proxy", "--ip-options", "--data",
 		"--data-string",
@@ -34,7 +34,7 @@ var refusals = []struct {
 	{"it shows memory and traffic of the host",
 		[]string{"-d", "--debug", "--packet-trace", "--version-trace", "--iflist"}},
 	{"it prints something and does nothing",
-		[]string{"-h", "--help", "-V", "--version", "--thc"}},
+		[]string{"-h", "--help", "-V", "--version", "--thc", "--script-help"}},
 	{"nmap no longer does anything with it", []string{"-I", "-q"}},
 	{"nmap would not slow down when packets get lost", []string{"--nogcc"}},
 	{"it is another name of -A", []string{"--yoloscan", "-y"}},

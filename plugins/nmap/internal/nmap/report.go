@@ -47,7 +47,9 @@ type Host struct {
 	Finished  string     `json:"finished,omitempty" jsonschema:"when work on the host ended, RFC 3339, UTC"`
 	TimedOut  bool       `json:"timed_out,omitempty" jsonschema:"nmap gave the host up at --host-timeout; its ports are missing"`
 
-	Ports   []Port   `json:"ports" jsonschema:"ports worth naming; the others are counted in other_ports"`
+	Ports        []Port `json:"ports" jsonschema:"ports worth naming; the others are counted in other_ports"`
+	PortsLeftOut int    `json:"ports_left_out,omitempty" jsonschema:"count of ports that are neither in ports nor in other_ports, to bound the size of the result; absent when none is missing"`
+
 	Other   []Other  `json:"other_ports" jsonschema:"ports that nmap summed up"`
 	OS      []OS     `json:"os" jsonschema:"guesses at the operating system, the best first; with -O"`
 	OSPorts []OSPort `json:"os_ports,omitempty" jsonschema:"ports by which the operating system was guessed"`

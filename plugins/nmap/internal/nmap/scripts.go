@@ -1,6 +1,7 @@
 package nmap
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,8 +87,11 @@ func (l *library) scripts() command.Grammar {
 func (db *scriptDB) judge(item string) (gated string, err error) {
 	set, isScript := db.scripts[item]
 	switch {
+	case item == "":
+		return "", errors.New("an empty item; there is a comma too many")
 	case !isWord(item, "abcdefghijklmnopqrstuvwxyz0123456789.-") || slices.Contains(notNames, item):
-		return "", sdk.Errorf(sdk.KindValidation, "%q is no name of a script or of a category", item).
+		return "", sdk.Errorf(sdk.KindValidation, "%q is no name of a script or of a category",
+			clipped(item)).
 			Suggest("name them as nmap does, in small letters, separated by commas alone: there are no " +
 				"expressions, wildcards or files here")
 	case slices.Contains(openCategories, item):
@@ -124,7 +128,7 @@ func reaches(what, why string) *sdk.Error {
 // unknown is the error of a name that is not in the database, with names that may have been meant.
 func (db *scriptDB) unknown(item string) *sdk.Error {
 	err := sdk.Errorf(sdk.KindValidation, "%q is neither a category nor one of the %d scripts of this nmap",
-		item, len(db.scripts))
+		clipped(item), len(db.scripts))
 	if near := db.near(item); len(near) > 0 {
 		return err.Suggest("did you mean %s? The categories are %s", strings.Join(near, " or "),
 			strings.Join(openCategories, " "))
@@ -135,51 +139,30 @@ func (db *scriptDB) unknown(item string) *sdk.Error {
 
 // near finds up to three names that anybody may choose, and that are little different.
 func (db *scriptDB) near(item string) []string {
-	type candidate struct {
-		name     string
-		distance int
+	all := func(yield func(string) bool) {
+		for _, name := range openCategories {
+			if !yield(name) {
+				return
+			}
+		}
+		maps.Keys(db.scripts)(yield)
 	}
-	var found []candidate
-	for _, name := range slices.AppendSeq(slices.Clone(openCategories), maps.Keys(db.scripts)) {
-		if gated, err := db.judge(name); err != nil || gated != "" {
-			continue
-		}
-		if d := distance(item, name); d <= max(2, len(item)/4) {
-			found = append(found, candidate{name, d})
-		}
-	}
-	slices.SortFunc(found, func(a, b candidate) int {
-		if a.distance != b.distance {
-			return a.distance - b.distance
-		}
-		return strings.Compare(a.name, b.name)
-	})
 	var names []string
-	for _, c := range found[:min(len(found), 3)] {
-		names = append(names, c.name)
+	for _, name := range command.Nearest(item, all) {
+		if gated, err := db.judge(name); err == nil && gated == "" && len(names) < 3 {
+			names = append(names, name)
+		}
 	}
 	return names
 }
 
-// distance is that of Levenshtein: how many letters have to be put in, taken out or changed.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// clipped is as much of an item as a message repeats; no script has a name as long.
+func clipped(item string) string {
+	const most = 64
+	if len(item) <= most {
+		return item
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return item[:most] + "..."
 }
 
 // expressions are the categories as the part of them that may run, in nmap's own language. None has a comma.

@@ -46,7 +46,8 @@ func TestVerdictsOnScripts(t *testing.T) {
 		{"ftp-bounce", "!beyond the target"}, {"vulners", "!beyond the target"},
 		{"broadcast-ping", "!beyond the target"}, {"external", "!beyond the target"},
 		{"broadcast", "!beyond the target"}, {"ours", "!neither a category nor one"},
-		{"all", "!no name"}, {"not", "!no name"}, {"true", "!no name"}, {"", "!no name"}, {"Safe", "!no name"},
+		{"all", "!no name"}, {"not", "!no name"}, {"true", "!no name"}, {"", "!an empty item"},
+		{"Safe", "!no name"},
 		{"ssl-*", "!no name"}, {"+ssl-cert", "!no name"}, {"./ssl-cert", "!no name"}, {"-ssl", "!no name"},
 		{"ssl-cert.nse", "!neither"}, {"ssl", "!neither"}, {"ssl_cert", "!no name"}, {"(safe)", "!no name"},
 	} {
@@ -64,11 +65,39 @@ func TestUnknownNamesGetNearOnes(t *testing.T) {
 	for item, want := range map[string]string{
 		"sslcert": "did you mean ssl-cert?", "ssl-certs": "did you mean ssl-cert?",
 		"defualt": "did you mean default?", "nothing-of-it": "the categories are auth default",
+		"clamav-exce": "the categories are auth default", "vulnres": "the categories are auth default",
+		strings.Repeat("s", 2000): "the categories are auth default",
 	} {
 		_, err := db.judge(item)
 		if e := sdk.AsError(err); e == nil || !strings.HasPrefix(e.Suggestion, want) {
 			t.Errorf("judge(%q) suggests %+v, want %q", item, e, want)
 		}
+	}
+}
+
+// A name that is no script's is compared with those of all scripts; it must cost next to nothing.
+func BenchmarkRefusedScripts(b *testing.B) {
+	if _, err := exec.LookPath("nmap"); err != nil {
+		b.Fatal("nmap is not installed; make setup does it")
+	}
+	bench := sdktest.New(b, plugin(root), sdktest.Options{})
+	for _, extra := range []string{
+		"--script=" + strings.Repeat("a", 2030), "--script=htp-titel", "--script=http-vuln-cve2099-12345",
+		strings.Repeat("-x ", 680),
+	} {
+		r := sdk.Request{
+			ID: "1", Tool: "NmapTool",
+			Arguments: object(b, map[string]any{"target": "10.0.3.7", "extra_args": extra}),
+			Targets:   []sdk.Target{{Argument: "target", Label: "10.0.3.7", Prefix: single("10.0.3.7")}},
+		}
+		b.Run(extra[:min(len(extra), 20)], func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if p, err := bench.Handler().Plan(b.Context(), r); err != nil || p.Verdict != sdk.Reject {
+					b.Fatalf("Plan(%.60s) = %s, %v, want %s", extra, p.Verdict, err, sdk.Reject)
+				}
+			}
+		})
 	}
 }
 

@@ -1,9 +1,7 @@
 package nmap
 
 import (
-	"bufio"
 	"cmp"
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,7 +10,6 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
-	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
 
 // document reads nmap's XML token by token, while it flows, and makes the report of it. Only what has
@@ -24,13 +21,13 @@ import (
 //	  inHost      a host, its operating system and the way to it
 //	  inPort      a port of it, and its service
 //	  script      what a script says, of a port, a host or the whole scan
-//	fits          what has been closed goes into the report while there is room
+//	budget        what has been closed goes into the report while there is room
 type document struct {
 	report     Report
 	progress   func(sdk.Progress)
 	complaints *complaints // nil: nobody listens to stderr
 	total      int64       // addresses of the target
-	size       int         // bytes of JSON that the report has by now, but for its frame
+	budget     budget
 
 	begun  bool // <nmaprun> was there
 	ended  bool // <runstats> was there
@@ -53,7 +50,7 @@ func open(j *command.Job, progress func(sdk.Progress)) command.Reader {
 // read reads up to the end. A document that ends too early is no error: nmap was ended, or crashed, and
 // that is told elsewhere.
 func (d *document) read(in io.Reader) error {
-	b := &bounded{Reader: bufio.NewReader(in), total: maxXML}
+	b := newBounded(in)
 	dec := xml.NewDecoder(b)
 	for {
 		b.token = maxToken
@@ -125,6 +122,7 @@ func (d *document) outside(name string, a attrs) {
 	case "prescript", "postscript":
 		d.phase = name
 	case "host":
+		d.budget.openHost(d.total)
 		d.host = &Host{
 			Status: "unknown", Started: a.time("starttime"), Finished: a.time("endtime"),
 			TimedOut: a["timedout"] == "true",
@@ -169,25 +167,40 @@ func (d *document) endScript() {
 		list, most = &d.port.Scripts, perPort
 	case d.host != nil:
 		list = &d.host.Scripts
-	case d.phase == "prescript" && d.fits(s):
+	case d.phase == "prescript":
 		list = &r.PreScripts
-	case d.phase == "postscript" && d.fits(s):
+	case d.phase == "postscript":
 		list = &r.PostScripts
 	default:
 		return
 	}
-	if len(*list) >= most {
+	if len(*list) >= most || !d.hasRoom(s) {
 		r.Truncated = true
 		return
 	}
 	*list = append(*list, s)
 }
 
+// hasRoom counts the result of a script in; one of a port is counted with that.
+func (d *document) hasRoom(s Script) bool {
+	switch {
+	case d.port != nil:
+		return true
+	case d.host != nil:
+		return d.budget.take(s)
+	}
+	return d.budget.spend(s, d.budget.free(d.total))
+}
+
+// endPort puts a port to its host: without the results of scripts, or not at all, once the host has had its
+// share of the report.
 func (d *document) endPort() {
 	p := *d.port
 	d.port = nil
-	if !d.fits(p) {
-		if p.Scripts = nil; !d.fits(p) {
+	if !d.budget.take(p) {
+		d.report.Truncated = true
+		if p.Scripts = nil; !d.budget.take(p) {
+			d.host.PortsLeftOut++
 			return
 		}
 	}
@@ -197,6 +210,7 @@ func (d *document) endPort() {
 func (d *document) endHost() {
 	h := *d.host
 	d.host = nil
+	d.budget.closeHost()
 	h.lastBoot()
 	if !d.ended {
 		d.report.Totals.Total++
@@ -206,33 +220,8 @@ func (d *document) endHost() {
 			d.report.Totals.Down++
 		}
 	}
-	ports := h.Ports
-	h.Ports = nil // counted already
-	if !d.fits(h) {
-		// What matters most of a host is that it is there, and its ports.
-		h = Host{
-			Address: h.Address, Status: h.Status, Reason: h.Reason, Started: h.Started, Finished: h.Finished,
-			TimedOut: h.TimedOut,
-		}
-		if !d.fits(h) {
-			return
-		}
-	}
-	h.Ports = ports
-	d.report.Hosts = append(d.report.Hosts, h)
+	d.keep(h)
 	d.tell("hosts", -1)
-}
-
-// fits counts a piece in, unless it makes the report too large.
-func (d *document) fits(v any) bool {
-	raw, err := json.Marshal(v)
-	const separators = 64 // commas, and nulls that become arrays
-	if err != nil || d.size+len(raw)+separators > maxData {
-		d.report.Truncated = true
-		return false
-	}
-	d.size += len(raw) + separators
-	return true
 }
 
 // tell reports progress. nmap's percentages are of a task and a group of hosts, not of the whole; hosts that
@@ -245,22 +234,6 @@ func (d *document) tell(task string, percent float64) {
 		p.Message = fmt.Sprintf("%s: %.0f%% (%s)", cmp.Or(task, "scan"), percent, p.Message)
 	}
 	d.progress(p)
-}
-
-// data is what has come. A scan that nmap calls a success and that scanned nobody is none.
-func (d *document) data(sandbox.Outcome) (any, error) {
-	var failure error
-	if d.complaints != nil {
-		failure = d.complaints.err()
-	}
-	if !d.begun {
-		return nil, failure
-	}
-	if failure == nil && d.ended && d.report.Complete && d.report.Totals.Total == 0 {
-		failure = sdk.Errorf(sdk.KindExecution, "nmap scanned no host at all").
-			Suggest("see stderr for its reason; --exclude may leave nothing")
-	}
-	return d.report, failure
 }
 
 // lastBoot says when a host started, from when it was looked at. nmap says so too, but in the time of some

@@ -17,6 +17,7 @@ const (
 	maxValue = 128 << 10 // bytes of one attribute or text, with its escapes; what is beyond is left out
 	maxDepth = 32        // nmap's own documents have 8
 	maxData  = 5 << 19   // 2.5 MiB of JSON; package command carries 3 MiB
+	maxWord  = 32        // bytes of a word of nmap's in the least that is told of a host
 	maxText  = 512       // bytes of any text for which nothing else is said
 	maxPorts = 4 << 10   // bytes of a list of ports
 	maxList  = 64        // hostnames, scans, hops

@@ -3,17 +3,19 @@ package nmap
 import (
 	"bufio"
 	"errors"
+	"io"
 	"unicode/utf8"
 )
 
 // bounded is what encoding/xml reads from. That keeps a whole token in memory, however long, and from an
 // [io.ByteReader] it reads no further. So here
 //
+//   - what no document may have is written out;
 //   - of a long value, which a scanned machine can make a script print, the end is left out: one host must not
 //     be able to spoil the report about the others;
 //   - a token that is too large all the same, or a document, is an error.
 type bounded struct {
-	*bufio.Reader
+	from         legal
 	total, token int // bytes that may still come
 
 	in       place
@@ -37,6 +39,13 @@ const (
 	inSection       // a comment, CDATA, a declaration: what ends it is known
 )
 
+func newBounded(in io.Reader) *bounded {
+	return &bounded{from: legal{Reader: bufio.NewReader(in)}, total: maxXML, token: maxToken}
+}
+
+// Read is there for its type alone: encoding/xml reads byte by byte.
+func (b *bounded) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
 // ReadByte is what encoding/xml calls.
 func (b *bounded) ReadByte() (byte, error) {
 	for {
@@ -46,11 +55,11 @@ func (b *bounded) ReadByte() (byte, error) {
 		case b.token <= 0:
 			return 0, errors.New("an element is longer than any of a report")
 		}
-		c, err := b.Reader.ReadByte()
+		c, n, err := b.from.next(b.in == inText || b.in == inValue)
 		if err != nil {
 			return 0, err
 		}
-		b.total--
+		b.total -= n
 		if b.keep(c) {
 			b.token--
 			return c, nil

@@ -1,7 +1,6 @@
 package nmap
 
 import (
-	"bufio"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,7 +11,8 @@ import (
 // through reads a text as encoding/xml does.
 func through(t testing.TB, text string) string {
 	t.Helper()
-	b := &bounded{Reader: bufio.NewReader(strings.NewReader(text)), total: maxXML, token: maxXML}
+	b := newBounded(strings.NewReader(text))
+	b.token = maxXML
 	var out strings.Builder
 	for {
 		c, err := b.ReadByte()
@@ -76,5 +76,49 @@ func TestOneHostDoesNotSpoilTheOthers(t *testing.T) {
 	s := r.Hosts[0].Ports[0].Scripts[0]
 	if n := len(s.Output); n > maxScript || n < maxScript-8 || s.Data == nil {
 		t.Errorf("output has %d bytes, data is %v; want %d, and the part", n, s.Data, maxScript)
+	}
+}
+
+func TestWhatXMLHasNotIsWrittenOut(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"a byte that is not UTF-8", "<a b=\"x\xffy\">\xe2\x82<", "<a b=\"x\\xFFy\">\\xE2\\x82<"},
+		{"a character cut at the end", "<a>\xf0\x9f\x98", "<a>\\xF0\\x9F\\x98"},
+		{"a control character", "<a b='\x1b[2J\x00'>\x07", "<a b='\\x1B[2J\\x00'>\\x07"},
+		{"what is no character", "<a>\ufffe\uffff", "<a>\\u{FFFE}\\u{FFFF}"},
+		{"a control character by its number", `<a b="&#x1b;&#27;&#0;">&#x7;`, `<a b="\x1B\x1B\x00">\x07`},
+		{"a number that is no character", `<a>&#xd800;&#x110000;&#99999999;`, "<a>\ufffd\ufffd\ufffd"},
+		{"line ends and tabs", "<a>\t\r\n&#9;&#xa;&#xd;", "<a>\t\r\n&#9;&#xa;&#xd;"},
+		{"characters that XML has", "<a b='é€😀\u0085'>&#233;&#x1F600;\ufffd",
+			"<a b='é€😀\u0085'>&#233;&#x1F600;\ufffd"},
+		{"names of characters", `<a>&lt;&amp;#x1b;&quot;`, `<a>&lt;&amp;#x1b;&quot;`},
+		{"what looks like a name", `<a>&#;&#x;&#xzz;&# x1b;&#x1b`, `<a>&#;&#x;&#xzz;&# x1b;&#x1b`},
+		{"a comment, where a number names nothing", `<!-- &#x1b; --><![CDATA[&#x1b;]]>`,
+			`<!-- &#x1b; --><![CDATA[&#x1b;]]>`},
+	} {
+		if got := through(t, c.in); got != c.want {
+			t.Errorf("%s: %q becomes %q, want %q", c.name, c.in, got, c.want)
+		}
+	}
+}
+
+// A byte that a scanned machine got into the document hides nothing that is behind it.
+func TestAStrayByteDoesNotEndTheReport(t *testing.T) {
+	const second = `<host><status state="up"/><address addr="127.0.0.2"/></host>`
+	for _, c := range []struct{ in, want string }{
+		{"\xff", `\xFF`}, {"\x1b", `\x1B`}, {"\x00", `\x00`}, {"&#x1b;", `\x1B`}, {"&#xffff;", `\u{FFFF}`},
+	} {
+		r, _, err := parse(t, host(`<port portid="1"><service name="x" product="a`+c.in+`b"/></port>`+
+			`<script id="x" output="`+c.in+`"><elem>`+c.in+`</elem></script>`)+second)
+		if err != nil || len(r.Hosts) != 2 || r.Hosts[1].Address != "127.0.0.2" {
+			t.Errorf("%q: read() = %d hosts, %v; want both", c.in, len(r.Hosts), err)
+			continue
+		}
+		h := r.Hosts[0]
+		if got := string(h.Ports[0].Service.Product); got != "a"+c.want+"b" {
+			t.Errorf("%q: product = %q, want %q", c.in, got, "a"+c.want+"b")
+		}
+		if got := string(h.Scripts[0].Output); got != c.want {
+			t.Errorf("%q: output = %q, want %q", c.in, got, c.want)
+		}
 	}
 }

@@ -220,9 +220,8 @@ func TestDocumentsThatAreNoneAreErrors(t *testing.T) {
 			`<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>` + begin + `<host>&a;</host>`},
 		{"elements closed wrongly", begin + `<host></port></host>`},
 		{"deep nesting", begin + strings.Repeat("<host>", 100000)},
-		{"not XML", "\x00\xff<"},
-		{"invalid UTF-8", host("<script id=\"x\" output=\"\xff\"/>")},
-		{"a character that XML has not", host(`<script id="x" output="&#x1b;"/>`)},
+		{"not XML", "\x00\xff<\x00"},
+		{"a name that is not UTF-8", begin + "<host\xff/>"},
 		{"a comment that never ends", begin + `<!--` + strings.Repeat("x", maxToken)},
 		{"a name that never ends", begin + `<` + strings.Repeat("x", maxToken)},
 		{"a tag that never ends", begin + `<host` + strings.Repeat(` a="b"`, maxToken/6)},
@@ -387,6 +386,8 @@ func FuzzReport(f *testing.F) {
 	}
 	f.Add("<nmaprun>"+strings.Repeat("<host><port><cpe>x", 20), uint(100))
 	f.Add(host(`<script id="x" output=""><table key="a"><elem>b</elem></table></script>`), uint(1000))
+	f.Add(host("<script id=\"x\" output=\"\xff\x1b&#x1b;&#99999999;&#x\"><elem>"+
+		"\xf0\x9f&#0;\ufffe</elem></script>"), uint(1000))
 	b := reporter(f)
 	f.Fuzz(func(t *testing.T, text string, n uint) {
 		text = text[:min(n, uint(len(text)))]

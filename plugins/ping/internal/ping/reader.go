@@ -1,6 +1,7 @@
 package ping
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -11,6 +12,9 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
+
+// capNetRaw is what ping needs where the kernel gives it no sockets of their own for echo requests.
+const capNetRaw = "CAP_NET_RAW"
 
 // Bounds of what is kept. Anybody who sees a request can send replies to it.
 const (
@@ -46,14 +50,31 @@ type reader struct {
 
 	answered seqs
 	last     int // the highest number of a request that a line was about
+
+	complain  func(chunk []byte)
+	complaint string // the first line of stderr
+	lacks     string // the line that says which privilege is missing
 }
 
 func open(j *command.Job, progress func(sdk.Progress)) command.Reader {
-	r := &reader{report: Report{Address: j.Target.Literal()}, progress: progress, silent: j.Has("-q", "-f")}
+	r := newReader(j.Target.Literal(), progress)
+	r.silent = j.Has("-q", "-f")
 	if c, ok := j.Option("-c"); ok {
 		r.count = c.Value.Int
 	}
-	return command.Reader{Stdout: command.Lines(maxLine, r.line), Data: r.data}
+	return command.Reader{Stdout: command.Lines(maxLine, r.line), Stderr: r.complain, Data: r.data}
+}
+
+func newReader(address string, progress func(sdk.Progress)) *reader {
+	r := &reader{report: Report{Address: address}, progress: progress}
+	r.complain = command.Lines(maxLine, func(line string) {
+		line = strings.TrimSpace(line)
+		r.complaint = cmp.Or(r.complaint, line)
+		if r.lacks == "" && strings.Contains(line, "missing cap_net_raw") {
+			r.lacks = line
+		}
+	})
+	return r
 }
 
 func (r *reader) line(line string) {
@@ -146,8 +167,8 @@ func (r *reader) tell(message string) {
 // data is the report; when ping could not print its summary, the counts are those of the lines that came.
 func (r *reader) data(o sandbox.Outcome) (any, error) {
 	p := &r.report
-	if o.ExitCode == 2 && !p.Complete {
-		return nil, nil // it never began; stderr says why
+	if err := r.failure(o); err != nil {
+		return nil, err
 	}
 	if !p.Complete {
 		p.Transmitted = max(r.last, p.Received)
@@ -164,6 +185,35 @@ func (r *reader) data(o sandbox.Outcome) (any, error) {
 		r.lost()
 	}
 	return *p, nil
+}
+
+// failure is the error of a ping that never began. One that did has its replies or its summary, whatever it
+// ended with: that nobody replies, and that nothing can be sent, are results.
+func (r *reader) failure(o sandbox.Outcome) error {
+	ended := !o.TimedOut && !o.Cancelled && o.Signal == 0
+	began := r.report.Complete || r.last > 0
+	if o.ExitCode <= 1 || !ended || began {
+		return nil
+	}
+	r.complain([]byte("\n")) // the last line may have no end
+	if r.lacks != "" {
+		return sdk.Errorf(sdk.KindNeedsPrivilege, "ping may not send echo requests on this machine: %s",
+			quotable(r.lacks)).With("needs", capNetRaw).
+			Suggest("the operator can start the host with %[1]s (systemd: AmbientCapabilities=%[1]s), or let "+
+				"the group of the tool open sockets for echo requests (sysctl net.ipv4.ping_group_range)",
+				capNetRaw)
+	}
+	return sdk.Errorf(sdk.KindExecution, "ping ended with %d before it sent anything: %s", o.ExitCode,
+		cmp.Or(quotable(r.complaint), "it does not say why")).
+		Suggest("stderr has all that it said; plan shows the command that ran; \"Network is unreachable\" " +
+			"means that this machine has no route to the target")
+}
+
+// quotable is a line of ping's as part of a message: bounded, and with all that cannot be seen written out.
+func quotable(line string) string {
+	const most = 300 // bytes
+	line = sdk.Untrusted(line).Clean()
+	return strings.ToValidUTF8(line[:min(len(line), most)], "")
 }
 
 // lost names the requests without a reply. Numbers of requests have 16 bits, so that beyond them nobody can say.

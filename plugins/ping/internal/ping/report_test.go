@@ -63,10 +63,8 @@ func parse(t testing.TB, text string, chunk int) Report {
 func told(t testing.TB, text string, chunk int, silent bool) (Report, []sdk.Progress) {
 	t.Helper()
 	var all []sdk.Progress
-	r := &reader{
-		report: Report{Address: "127.0.0.1"}, count: 2, silent: silent,
-		progress: func(p sdk.Progress) { all = append(all, p) },
-	}
+	r := newReader("127.0.0.1", func(p sdk.Progress) { all = append(all, p) })
+	r.count, r.silent = 2, silent
 	write := command.Lines(maxLine, r.line)
 	for len(text) > 0 {
 		n := min(chunk, len(text))
@@ -156,6 +154,64 @@ func TestNothingIsLostInSilence(t *testing.T) {
 	r, _ := told(t, answered[strings.Index(answered, "\n---"):], 9, true)
 	if !r.Complete || r.Received != 2 || len(r.Lost) != 0 || r.Truncated {
 		t.Errorf("report = %+v, want two replies and none known to be lost", r)
+	}
+}
+
+// A ping that did not begin has failed, and says why; one that did has a result, whatever it ended with.
+func TestOnlyAPingThatNeverBeganHasFailed(t *testing.T) {
+	const (
+		lacking = "ping: socktype: SOCK_RAW\nping: socket: Operation not permitted\n" +
+			"ping: => missing cap_net_raw+p capability or setuid?\n"
+		noRoute = "ping: connect: Network is unreachable\n"
+		summary = "\n--- 127.0.0.1 ping statistics ---\n" +
+			"1 packets transmitted, 0 received, 100% packet loss, time 0ms\n"
+	)
+	header := answered[:strings.Index(answered, "\n")+1]
+	for _, c := range []struct {
+		name, out, err string
+		o              sandbox.Outcome
+		kind           sdk.Kind
+		says           string
+	}{
+		{"nobody replies", header + summary, "", sandbox.Outcome{ExitCode: 1}, "", ""},
+		{"nobody replies, in silence", "", "", sandbox.Outcome{ExitCode: 1}, "", ""},
+		{"nothing can be sent", header + summary, "ping: sendmsg: Operation not permitted\n",
+			sandbox.Outcome{ExitCode: 2}, "", ""},
+		{"the route goes away", header + summary, noRoute, sandbox.Outcome{ExitCode: 2}, "", ""},
+		{"it fails on the way", answered[:strings.Index(answered, "[179")], "ping: recvmsg: Bad address\n",
+			sandbox.Outcome{ExitCode: 2}, "", ""},
+		{"there is no route", "", noRoute, sandbox.Outcome{ExitCode: 2}, sdk.KindExecution,
+			"with 2 before it sent anything: ping: connect: Network is unreachable"},
+		{"it fails behind its first line", header, "\nping: no\x1b[2J\xff\nping: more\n",
+			sandbox.Outcome{ExitCode: 2}, sdk.KindExecution, `anything: ping: no\x1B[2J\xFF`},
+		{"its line has no end", "", "ping: half", sandbox.Outcome{ExitCode: 127}, sdk.KindExecution, ": ping: half"},
+		{"it does not say why", "", "", sandbox.Outcome{ExitCode: 2}, sdk.KindExecution, "it does not say why"},
+		{"it may not", "", lacking, sandbox.Outcome{ExitCode: 2}, sdk.KindNeedsPrivilege, "=> missing cap_net_raw+p"},
+		{"it is ended at its deadline", "", "", sandbox.Outcome{ExitCode: 124, TimedOut: true}, "", ""},
+		{"it is cancelled", "", "", sandbox.Outcome{ExitCode: 130, Cancelled: true}, "", ""},
+		{"it is killed", "", "", sandbox.Outcome{ExitCode: 137, Signal: 9}, "", ""},
+	} {
+		r := newReader("127.0.0.1", func(sdk.Progress) {})
+		command.Lines(maxLine, r.line)([]byte(c.out))
+		for _, b := range []byte(c.err) {
+			r.complain([]byte{b})
+		}
+		v, err := r.data(c.o)
+		if _, ok := v.(Report); ok != (c.kind == "") || sdk.KindOf(err) != c.kind {
+			t.Errorf("%s: data() = %v, %v; want an error of kind %q, or a report", c.name, v, err, c.kind)
+		}
+		if err != nil && (!strings.Contains(err.Error(), c.says) || sdk.AsError(err).Suggestion == "") {
+			t.Errorf("%s: data() = %v, want %q in it, and what to do", c.name, err, c.says)
+		}
+	}
+}
+
+func TestComplaintsAreBounded(t *testing.T) {
+	r := newReader("127.0.0.1", func(sdk.Progress) {})
+	r.complain([]byte(strings.Repeat("é", 1<<20)))
+	_, err := r.data(sandbox.Outcome{ExitCode: 2})
+	if err == nil || len(err.Error()) > 400 || strings.ContainsRune(err.Error(), '\ufffd') {
+		t.Errorf("data() = %v, want at most 300 bytes of what ping said, in whole characters", err)
 	}
 }
 
