@@ -94,14 +94,16 @@ func (j *Job) Option(name string) (Option, bool) {
 // Options returns all options, in the order of argv.
 func (j *Job) Options() []Option { return slices.Clone(j.options) }
 
-// Args writes all options in their canonical form.
-func (j *Job) Args() []string {
-	return j.appendArgs(make([]string, 0, 2*len(j.options)))
+// Args writes all options in their canonical form, but for those of some flags.
+func (j *Job) Args(except ...string) []string {
+	return j.appendArgs(make([]string, 0, 2*len(j.options)+8), except) // room for what an author adds
 }
 
-func (j *Job) appendArgs(args []string) []string {
+func (j *Job) appendArgs(args []string, except []string) []string {
 	for i := range j.options {
-		args = j.options[i].appendTo(args)
+		if !slices.Contains(except, j.options[i].Flag.Name) {
+			args = j.options[i].appendTo(args)
+		}
 	}
 	return args
 }
@@ -353,7 +355,7 @@ func (t *Tool) argv(j *Job) []string {
 	if t.def.Argv != nil {
 		args = append(args, t.def.Argv(j)...)
 	} else {
-		args = j.appendArgs(args)
+		args = j.appendArgs(args, nil)
 	}
 	if t.def.Target != NoTarget {
 		args = append(args, "--", j.Target.Literal())

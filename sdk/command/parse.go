@@ -89,7 +89,7 @@ type written struct {
 
 func (p *parser) parse(words []string) {
 	p.words = words
-	p.options = make([]Option, 0, len(words)/2+8) // as a rule a flag has a value, and defaults come
+	p.options = make([]Option, 0, min(len(words), len(p.table.flags))+8) // and defaults come
 	for len(p.words) > 0 && (p.telling || p.rejected == nil) {
 		p.word()
 	}

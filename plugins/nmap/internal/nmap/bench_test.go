@@ -21,20 +21,21 @@ func longest() string {
 	return text + strings.Repeat(" ", 2048-len(text))
 }
 
+// A plan is the validation of a request and the explanation of each word of argv.
 func BenchmarkPlanOfTheLongestRequest(b *testing.B) {
-	bench := sdktest.New(b, plugin(root), sdktest.Options{})
-	args := map[string]any{"target": "10.0.3.7", "extra_args": longest()}
-	if p := bench.Plan("NmapTool", args); p.Verdict != sdk.Accept {
-		b.Fatalf("Plan(%q) = %s: %s", args["extra_args"], p.Verdict, p.Rule)
-	}
-	r := sdk.Request{
-		ID: "1", Tool: "NmapTool", Arguments: object(b, args),
-		Targets: []sdk.Target{{Argument: "target", Label: "10.0.3.7", Prefix: single("10.0.3.7")}},
-	}
+	h, r := longestRequest(b, root)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := bench.Handler().Plan(b.Context(), r); err != nil {
-			b.Fatal(err)
+		if p, err := h.Plan(b.Context(), r); err != nil || p.Verdict != sdk.Accept {
+			b.Fatalf("Plan() = %s, %v, want it accepted", p.Verdict, err)
 		}
+	}
+}
+
+func longestRequest(b *testing.B, p Privileges) (*sdk.Handler, sdk.Request) {
+	b.Helper()
+	return sdktest.New(b, plugin(p), sdktest.Options{}).Handler(), sdk.Request{
+		ID: "1", Tool: "NmapTool", Arguments: object(b, map[string]any{"target": "10.0.3.7", "extra_args": longest()}),
+		Targets: []sdk.Target{{Argument: "target", Label: "10.0.3.7", Prefix: single("10.0.3.7")}},
 	}
 }

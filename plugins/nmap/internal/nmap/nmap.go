@@ -195,15 +195,7 @@ const slowUDP = 100
 // nmap's own set of default scripts, some of which talk to third parties; here they become the set that
 // [expressions] allow.
 func (t *tool) argv(j *command.Job) []string {
-	options := j.Options()
-	args := make([]string, 0, 2*len(options)+5)
-	for _, o := range options {
-		switch o.Flag.Name {
-		case "-sC", "-A", "--script":
-			continue
-		}
-		args = append(args, o.Args()...)
-	}
+	args := j.Args("-sC", "-A", "--script")
 	if j.Has("-A") {
 		for _, name := range allOf {
 			if !j.Has(name) {
