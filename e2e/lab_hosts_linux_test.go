@@ -130,7 +130,7 @@ func answerDNS(t *testing.T, n *netlab.Node) {
 				return
 			}
 			if answer := buf[:size]; size >= 12 {
-				answer[2], answer[3] = answer[2]|0x80, 4 // a response; not implemented
+				answer[2], answer[3] = answer[2]|0x80, 4 // a response, NOTIMP in RFC 1035
 				_, _ = c.WriteTo(answer, from)
 			}
 		}

@@ -207,3 +207,17 @@ func TestTheInstalledNmapHasEveryFlag(t *testing.T) {
 		}
 	}
 }
+
+// A caller who excludes all that he names must not be able to open the tool's breaker.
+func TestATargetThatIsExcludedIsTheCallersMistake(t *testing.T) {
+	needNmap(t)
+	b := sdktest.New(t, plugin(Probe()), sdktest.Options{})
+	for _, exclude := range []string{"127.0.0.1", "127.0.0.0/31", "127.0.0.0,127.0.0.1"} {
+		_, err := b.Call(t.Context(), "NmapTool", map[string]any{
+			"target": "127.0.0.1", "extra_args": "-sT -p 1 --exclude " + exclude,
+		})
+		if sdk.KindOf(err) != sdk.KindValidation || !strings.Contains(err.Error(), "--exclude") {
+			t.Errorf("Call(--exclude %s) = %v, want a %s about it", exclude, err, sdk.KindValidation)
+		}
+	}
+}

@@ -25,6 +25,7 @@ import (
 type document struct {
 	report     Report
 	progress   func(sdk.Progress)
+	excluding  bool        // --exclude is given
 	complaints *complaints // nil: nobody listens to stderr
 	total      int64       // addresses of the target
 	budget     budget
@@ -43,7 +44,7 @@ func open(j *command.Job, progress func(sdk.Progress)) command.Reader {
 	d := &document{
 		progress: progress, complaints: newComplaints(), total: int64(1) << (32 - j.Target.Prefix.Bits()),
 	}
-	d.report.Ports = scannedPorts(j)
+	d.report.Ports, d.excluding = scannedPorts(j), j.Has("--exclude")
 	return command.Reader{Stderr: d.complaints.chunk, Report: d.read, Data: d.data}
 }
 

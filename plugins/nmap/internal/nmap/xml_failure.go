@@ -36,9 +36,12 @@ func (d *document) failure(o sandbox.Outcome) error {
 				"operator can look with gatehouse doctor")
 	case !d.ended || r.Totals.Total > 0 || len(r.Hosts) > 0:
 		return nil
+	case r.Complete && d.excluding: // the caller's doing, and no failure of the tool's
+		return sdk.Errorf(sdk.KindValidation, "nmap scanned no host at all: --exclude leaves nothing of the target").
+			Suggest("exclude less")
 	case r.Complete:
 		return sdk.Errorf(sdk.KindExecution, "nmap scanned no host at all").
-			Suggest("see stderr for its reason; --exclude may leave nothing")
+			Suggest("see stderr for its reason")
 	}
 	return sdk.Errorf(sdk.KindExecution, "nmap gave up before it had scanned a host: %s",
 		cmp.Or(quotable(r.Error), said, "it does not say why")).
