@@ -4,7 +4,7 @@
 //
 //	found := discover.Scan([]string{"/usr/lib/gatehouse/plugins"})
 //	for _, c := range found.Candidates {
-//		fmt.Println(c.Name, c.Path, c.SHA256)
+//		fmt.Println(c.Name, c.Path, c.Stamp.Size)
 //	}
 package discover
 
@@ -14,13 +14,26 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/gatehouse-mcp/gatehouse/host/internal/pin"
 )
 
 // Candidate is a file that may be started as a plugin.
 type Candidate struct {
-	Name   string // the file's name; the plugin's own name comes with its manifest
-	Path   string // absolute, without symbolic links
-	SHA256 string // of the file's bytes, in lower-case hex
+	Name   string   // the file's name; the plugin's own name comes with its manifest
+	Path   string   // absolute, without symbolic links
+	Dir    string   // the plugin directory that it was found in, likewise
+	Stamp  Stamp    // another one when the file is another one
+	Locked bool     // the directory has a lock file, so that only pinned bytes may run
+	Pin    *pin.Pin // what the lock file says of this file; nil: nothing
+}
+
+// Stamp tells one version of a file from another without reading it. Two stamps are equal as long as nobody
+// wrote to the file, or put another in its place.
+type Stamp struct {
+	Device, Inode     uint64
+	Size              int64
+	Modified, Changed int64 // nanoseconds since 1970
 }
 
 // Refusal is something that is not used, and what a person can do about it.

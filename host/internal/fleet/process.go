@@ -30,7 +30,7 @@ type life interface {
 
 func (f *Fleet) startProcess(ctx context.Context, c discover.Candidate) (*process, error) {
 	p, err := proc.Start(ctx, proc.Config{
-		Name: c.Name, Path: c.Path, SHA256: c.SHA256, RuntimeDir: f.runtime, Env: f.cfg.Env,
+		Name: c.Name, Path: c.Path, RuntimeDir: f.runtime, Env: f.cfg.Env,
 		StartTimeout: f.cfg.StartTimeout, Grace: f.cfg.Grace, Logger: f.cfg.Logger,
 	})
 	if err != nil {

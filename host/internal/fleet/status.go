@@ -75,7 +75,7 @@ func (m *member) status(c *catalog.Catalog) Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := Status{
-		Name: m.name, Version: m.version, Path: m.candidate.Path, SHA256: m.candidate.SHA256,
+		Name: m.name, Version: m.version, Path: m.candidate.Path,
 		State: m.state, Since: m.since, Pid: m.pid, Restarts: m.restarts, RetryAt: m.retryAt,
 		Layers: m.manifest.Layers,
 	}

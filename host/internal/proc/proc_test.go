@@ -187,7 +187,7 @@ func TestTheRightChecksumIsAccepted(t *testing.T) {
 	c := discover.Scan([]string{dir}).Candidates[0]
 	for range 2 { // a SecureConfig that is used twice fails
 		p, err := proc.Start(t.Context(), proc.Config{
-			Path: c.Path, SHA256: c.SHA256, RuntimeDir: hosttest.RuntimeDir(t), Env: hosttest.Env(),
+			Path: c.Path, RuntimeDir: hosttest.RuntimeDir(t), Env: hosttest.Env(),
 		})
 		if err != nil {
 			t.Fatalf("Start() = %v", err)

@@ -1,0 +1,16 @@
+package discover
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+func stampOf(info fs.FileInfo) Stamp {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return Stamp{Size: info.Size(), Modified: info.ModTime().UnixNano()}
+	}
+	return Stamp{
+		Device: st.Dev, Inode: st.Ino, Size: st.Size, Modified: st.Mtim.Nano(), Changed: st.Ctim.Nano(),
+	}
+}
