@@ -8,7 +8,28 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/manifests"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
+)
+
+// Launch says when a plugin gets a process.
+type Launch string
+
+// The ways to launch.
+const (
+	Eager Launch = "eager" // at once, and it is kept
+	Lazy  Launch = "lazy"  // when one of its tools is called; it ends when it has been idle for a while
+)
+
+// Trust says which files may run.
+type Trust string
+
+// The kinds of trust.
+const (
+	TrustDirectory Trust = "directory" // all, except where a lock file says which bytes
+	TrustPinned    Trust = "pinned"    // those that a lock file pins
+	TrustAll       Trust = "all"       // all, whatever a lock file says: for who is about to write one
 )
 
 // Config says which plugins there are and how they are kept.
@@ -23,6 +44,21 @@ type Config struct {
 	// Wanted chooses among the tools by name; nil: all are offered. What it and the other two say may change:
 	// Resettle and Reconfigure ask again.
 	Wanted func(tool string) bool
+
+	Launch      Launch           // zero: Eager
+	IdleTimeout time.Duration    // of a lazy plugin without calls; zero: 5 min
+	Manifests   *manifests.Cache // what plugins said of themselves before; nil: nothing is known or kept
+	Trust       Trust            // zero: TrustDirectory
+	MaxRSS      func() int64     // bytes that a process may hold before it is replaced; nil, or 0: any
+
+	// Rescan is how often the directories are looked through even when nothing is heard of them; zero: 10 s,
+	// negative: they are looked through once and not watched.
+	Rescan time.Duration
+
+	Confine      proc.Confinement // what every plugin's process gives up; see NoNewPrivs
+	NoNewPrivs   NoNewPrivs       // zero: Auto; decides Confine.NoNewPrivs
+	Cgroup       *proc.Cgroup     // nil: plugins get no cgroup of their own
+	AdoptOrphans bool             // whether what escapes from a plugin is looked for and ended
 
 	RuntimeDir string   // absolute; for sockets, made if need be; empty: a temporary one, removed at the end
 	Env        []string // environment of the plugins; nil: the system's PATH and a UTF-8 locale
@@ -40,10 +76,10 @@ type Config struct {
 	RestartWindow time.Duration // zero: 10 min
 	StableAfter   time.Duration // zero: 1 min
 
-	// Each process is asked for its health at this interval, and sooner after it has missed a probe. The
-	// second miss in a row ends it.
+	// Each process is asked for its health at this interval, sooner after it has missed a probe, and at once
+	// when a call of it was given up. The second miss in a row ends it.
 	ProbeInterval time.Duration // zero: 10 s
-	ProbeTimeout  time.Duration // zero: 2 s
+	ProbeTimeout  time.Duration // zero: 2 s; of a probe after a call was given up: half of it
 
 	Logger *slog.Logger // nil: nobody
 
@@ -64,6 +100,7 @@ func (c Config) withDefaults() (Config, error) {
 		&c.BackoffMin: 500 * time.Millisecond, &c.BackoffMax: time.Minute,
 		&c.RestartWindow: 10 * time.Minute, &c.StableAfter: time.Minute,
 		&c.ProbeInterval: 10 * time.Second, &c.ProbeTimeout: 2 * time.Second,
+		&c.IdleTimeout: 5 * time.Minute,
 	} {
 		if *d < 0 {
 			return c, fmt.Errorf("a duration is negative: %s", *d)
@@ -84,7 +121,27 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Wanted == nil {
 		c.Wanted = func(string) bool { return true }
 	}
-	return c, nil
+	return c.withChoices(), nil
+}
+
+// withChoices fills in what is chosen among names.
+func (c Config) withChoices() Config {
+	if c.Launch == "" {
+		c.Launch = Eager
+	}
+	if c.Trust == "" {
+		c.Trust = TrustDirectory
+	}
+	if c.NoNewPrivs == "" {
+		c.NoNewPrivs = Auto
+	}
+	if c.MaxRSS == nil {
+		c.MaxRSS = func() int64 { return 0 }
+	}
+	if c.Rescan == 0 {
+		c.Rescan = 10 * time.Second
+	}
+	return c
 }
 
 func (c Config) validate() error {

@@ -1,6 +1,7 @@
-// Package fleet owns the plugin processes. A [Fleet] finds the plugins, starts each, takes in what it offers,
-// watches it, restarts it when it fails and ends it when the host ends; what can be called at any moment is
-// its [catalog.Catalog]. Nobody else starts or ends a plugin.
+// Package fleet owns the plugin processes. A [Fleet] mirrors the plugin directories: it starts each plugin,
+// takes in what it offers, watches it, restarts it when it fails, puts a newer file in the place of an older
+// one without a failed call, and ends it when its file is gone or the host ends. What can be called at any
+// moment is its [catalog.Catalog]. Nobody else starts or ends a plugin.
 //
 //	f, err := fleet.New(fleet.Config{Dirs: dirs, Policy: policy, Settings: settings, Logger: logger})
 //	...
@@ -10,15 +11,19 @@
 //
 // Each plugin has one goroutine, which takes it through its states:
 //
-//	starting --> ready <--> unhealthy      ready, unhealthy: there is a process, and calls reach it
+//	                 idle                    lazy: described, and no process until a call comes
+//	                 ^  |
+//	                 |  v
+//	starting --> ready <--> unhealthy        ready, unhealthy: there is a process, and calls reach it
 //	   |  ^        |            |
 //	   |  |        v            v
-//	   |  +---- backoff <-------+          waiting for the next start
+//	   |  +---- backoff <-------+            waiting for the next start
 //	   v           |
-//	quarantined <--+                       will not be started again by itself
+//	quarantined <--+                         not started again until its file changes or somebody asks
 //
-// and to stopped from everywhere, when Run's context ends. The entries of a plugin stay in the catalog from
-// its first good start on; while there is no process to answer they say why, and when to try again.
+// and to stopped from everywhere: when somebody asks, none of its tools is wanted, its file is gone, or Run's
+// context ends. The entries of a plugin stay in the catalog from its first good start on, as long as its file
+// is there; while there is no process to answer they say why, and when to try again.
 package fleet
 
 import (
@@ -31,6 +36,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 )
 
 // Fleet is a set of plugins. Make one with New; its methods may be called concurrently.
@@ -38,19 +44,26 @@ type Fleet struct {
 	cfg     Config
 	catalog atomic.Pointer[catalog.Catalog]
 	ran     atomic.Bool
-	ready   chan struct{}          // closed by the last member that tried its first start
-	untried atomic.Int32           // members before that
-	dirty   chan struct{}          // holds one token while Changed is owed a call
-	policy  atomic.Int64           // counts Reconfigure
-	runtime string                 // directory; written before the first member runs
-	start   starter                // a field for tests
-	scan    func() discover.Result // likewise
-	random  func() float64         // likewise
+	ready   chan struct{} // closed by the last member of the first scan that tried its first start
+	untried atomic.Int32  // members before that
+	dirty   chan struct{} // holds one token while Changed is owed a call
+	look    chan struct{} // holds one token while a scan is owed
+	policy  atomic.Int64  // counts Reconfigure
+	runtime string        // directory; written before the first member runs
+
+	// What tests have their own of.
+	start   starter
+	scan    func() discover.Result
+	watch   func(ctx context.Context, news func(why string)) error // nil: nobody watches
+	rss     func(pid int) (int64, error)
+	handsOn func(capability string) bool
+	random  func() float64
 
 	mu      sync.Mutex // guards what follows
 	members []*member  // by path
 	found   discover.Result
 	clashes []Problem
+	told    map[Problem]bool // problems that stand in the log
 }
 
 // New makes a fleet and starts nothing.
@@ -59,16 +72,22 @@ func New(cfg Config) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
 	}
-	f := &Fleet{cfg: cfg, ready: make(chan struct{}), dirty: make(chan struct{}, 1)}
-	f.start, f.random = f.startProcess, rand.Float64
+	f := &Fleet{
+		cfg: cfg, ready: make(chan struct{}), dirty: make(chan struct{}, 1), look: make(chan struct{}, 1),
+		rss: residentMemory, handsOn: handsOn, random: rand.Float64,
+	}
+	f.start = f.startProcess
 	f.scan = func() discover.Result { return discover.Scan(cfg.Dirs) }
+	if cfg.Rescan > 0 {
+		f.watch = f.watchDirs
+	}
 	empty, _ := catalog.New() // nothing cannot clash
 	f.catalog.Store(empty)
 	return f, nil
 }
 
-// Run looks for plugins, starts them all at once, and looks after them until ctx ends. Then it lets calls in
-// flight come to their end, within Config.Drain, ends every process, and returns. It runs once.
+// Run keeps the fleet as the plugin directories are, until ctx ends. Then it lets calls in flight come to
+// their end, within Config.Drain, ends every process, and returns. It runs once.
 func (f *Fleet) Run(ctx context.Context) error {
 	if !f.ran.CompareAndSwap(false, true) {
 		return errors.New("fleet: Run was called twice")
@@ -78,12 +97,11 @@ func (f *Fleet) Run(ctx context.Context) error {
 		return fmt.Errorf("fleet: %w", err)
 	}
 	defer remove()
-	members := f.load()
+	stopAdopting := f.adopt(ctx)
+	defer stopAdopting()
 	var wg sync.WaitGroup
-	wg.Go(func() { <-ctx.Done() }) // a fleet without plugins waits as well
-	for _, m := range members {
-		wg.Go(func() { m.run(ctx) })
-	}
+	f.mirror(ctx, &wg)
+	wg.Go(func() { f.follow(ctx, &wg) })
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
@@ -91,6 +109,26 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}()
 	f.announce(left)
 	return nil
+}
+
+// adopt looks after what escapes from plugins, until the returned function has been called: after the last
+// plugin has ended.
+func (f *Fleet) adopt(ctx context.Context) (stop func()) {
+	if !f.cfg.AdoptOrphans {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := proc.Adopt(ctx, f.cfg.Logger); err != nil {
+			f.cfg.Logger.Warn("what escapes from a plugin will not be found", "error", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // announce calls Changed, one call at a time, until the members have left.
@@ -105,33 +143,14 @@ func (f *Fleet) announce(left <-chan struct{}) {
 	}
 }
 
-// load finds the plugins and makes a member of each.
-func (f *Fleet) load() []*member {
-	found := f.scan()
-	members := make([]*member, len(found.Candidates))
-	for i, c := range found.Candidates {
-		members[i] = newMember(f, c)
-	}
-	for _, r := range append(found.Refusals, found.Missing...) {
-		f.cfg.Logger.Warn("not used as a plugin", "path", r.Path, "reason", r.Reason, "fix", r.Fix)
-	}
-	f.mu.Lock()
-	f.members, f.found = members, found
-	f.mu.Unlock()
-	f.untried.Store(int32(len(members)))
-	if len(members) == 0 {
-		close(f.ready)
-	}
-	return members
-}
-
 func (f *Fleet) memberTried() {
 	if f.untried.Add(-1) == 0 {
 		close(f.ready)
 	}
 }
 
-// Ready is closed when every plugin has been tried once, with or without success.
+// Ready is closed when every plugin that was there at the beginning has been tried once, with or without
+// success.
 func (f *Fleet) Ready() <-chan struct{} { return f.ready }
 
 // Catalog is what can be called now; it is empty before the first plugin is ready, never nil.
@@ -140,5 +159,5 @@ func (f *Fleet) Catalog() *catalog.Catalog { return f.catalog.Load() }
 func (f *Fleet) all() []*member {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.members // not changed after load
+	return f.members // replaced as a whole
 }

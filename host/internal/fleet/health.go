@@ -31,19 +31,18 @@ func (f *Fleet) CheckHealth(ctx context.Context) map[string][]tool.HealthCheck {
 
 // checkHealth asks the plugin's process, if there is one.
 func (m *member) checkHealth(ctx context.Context) (name string, checks []tool.HealthCheck, running bool) {
-	g, err := m.enter()
-	if err != nil {
+	g := m.running()
+	if g == nil {
 		return "", nil, false // its state says why
 	}
 	defer g.leave()
-	m.mu.Lock()
-	name = m.name
-	m.mu.Unlock()
+	name = m.displayName()
 	asked, ok := g.Handler.(tool.HealthChecker)
 	if !ok {
 		return name, nil, true
 	}
-	if checks, err = asked.CheckHealth(ctx); err == nil {
+	checks, err := asked.CheckHealth(ctx)
+	if err == nil {
 		return name, checks, true
 	}
 	e := tool.AsError(err)

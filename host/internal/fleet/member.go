@@ -3,38 +3,72 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
-	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// member is one plugin, whether it has a process or not. Its goroutine, run, takes it through its states; it
-// is also the Handler of the plugin's entries.
+// member is one plugin file, whether it has a process or not. Its goroutine, run, takes it through its
+// states:
+//
+//	run    until its file is gone, or ctx ends
+//	  due    no process: waits until there is to be one      judge.go
+//	  live   a process, and those that follow it without a gap      life.go
+//	  fail   why that ended, and what becomes of it
+//
+// Others tell it what they want by orders, and then poke it.
 type member struct {
-	fleet     *Fleet
-	candidate discover.Candidate
-	pace      pace
-	tried     func()        // tells the fleet, once
-	turn      chan struct{} // held while configuring: the last policy to arrive must be the newest
-	settling  sync.Mutex    // held while entries are made: the last ones to be set must be the newest
+	fleet    *Fleet
+	path     string // of the file
+	pace     pace
+	tried    func()         // tells the fleet, once
+	poked    chan struct{}  // holds one token when there may be news in orders; closed by nobody
+	turn     chan struct{}  // held while configuring: the last policy to arrive must be the newest
+	settling sync.Mutex     // held while entries are made: the last ones to be set must be the newest
+	retired  sync.WaitGroup // processes that finish their calls
 
 	mu       sync.Mutex // guards what follows
+	orders   orders
 	state    State
+	reason   string // why it is in the state, when that is no error
 	since    time.Time
-	err      error     // why it is not ready
-	retryAt  time.Time // of the next start, in backoff
+	err      error // why it is not ready
+	heirErr  error // why a newer file does not serve, while an older one does
+	pause    pause // what a failure left behind
 	restarts int
-	name     string // its own, else the file's
-	version  string
-	manifest tool.Manifest    // of the last good start
+	name     string           // its own, else the file's
+	version  string           // of the last good start
+	offered  *offering        // by the last good start, or as remembered; nil: nothing is known
 	entries  []*catalog.Entry // made of it, with the settings in force
 	current  *generation      // nil: none
-	pid      int              // of the process, also of one that is ending; 0: none
+	draining []*generation    // finish their calls
+	pid      int              // of the process, also of one that is being ended; 0: none
+	settled  int              // the last of orders.asked that was dealt with
+	absent   time.Time        // when its file was first missed; zero: it is there
+	changed  chan struct{}    // closed at the next change of what is above
+}
+
+// orders are what is wanted of a member.
+type orders struct {
+	candidate discover.Candidate
+	gone      bool   // the file is gone: end
+	halted    bool   // somebody asked to stop it
+	halt      string // why
+	renew     string // why another process shall take the place of the one there is; "": it need not
+	demand    int    // calls that wait for a process
+	asked     int    // grows when somebody asks, or the file changes: what failed before is tried again
+}
+
+// pause is the time after a failure.
+type pause struct {
+	err     error
+	state   State     // Backoff, Quarantined, or Starting for a file that is not complete yet
+	until   time.Time // zero: for ever
+	asked   int       // it ends when orders.asked grows
+	pending bool      // there is one
 }
 
 // errRefused is in the chain of what makes a plugin unfit whatever its process does.
@@ -42,174 +76,102 @@ var errRefused = errors.New("refused")
 
 func newMember(f *Fleet, c discover.Candidate) *member {
 	return &member{
-		fleet: f, candidate: c, pace: newPace(f.cfg, f.random), tried: sync.OnceFunc(f.memberTried),
-		turn: make(chan struct{}, 1), state: Starting, since: time.Now(), name: c.Name,
+		fleet: f, path: c.Path, orders: orders{candidate: c}, pace: newPace(f.cfg, f.random), tried: func() {},
+		poked: make(chan struct{}, 1), turn: make(chan struct{}, 1), state: Starting, since: time.Now(),
+		name: c.Name, changed: make(chan struct{}),
 	}
 }
 
-// run keeps the plugin alive until ctx ends.
+// run keeps the plugin until its file is gone, or ctx ends, and returns when nothing is left of it.
 func (m *member) run(ctx context.Context) {
 	defer m.tried()
-	for {
-		err := m.live(ctx)
-		if ctx.Err() != nil {
-			m.become(Stopped, nil)
-			return
-		}
-		again := m.rest(ctx, err)
-		if !again {
-			m.become(Stopped, nil)
-			return
+	for m.due(ctx) {
+		if err := m.live(ctx); err != nil && ctx.Err() == nil {
+			m.fail(err)
 		}
 	}
+	m.become(Stopped, nil, m.farewell(ctx))
+	m.retired.Wait()
 }
 
-// live is one life: from the start of a process to its end, and the reason of that.
-func (m *member) live(ctx context.Context) error {
-	m.become(Starting, nil)
-	policy := m.fleet.policy.Load()
-	g, o, err := m.bear(ctx)
-	if err != nil {
-		return err
+func (m *member) farewell(ctx context.Context) string {
+	if ctx.Err() != nil {
+		return "the host ends"
 	}
-	m.serve(g, o)
-	ready := time.Now()
-	if m.fleet.policy.Load() != policy { // Reconfigure or Resettle came too early to find us
-		err = m.catchUp(ctx, g, o.manifest.Name)
-	}
-	m.tried()
-	if err == nil {
-		err = m.watch(ctx, g)
-	}
-	m.pace.ran(time.Since(ready))
-	m.retire(ctx, g)
-	return err
+	return "its file is gone"
 }
 
-// catchUp does what Reconfigure would have done.
-func (m *member) catchUp(ctx context.Context, g *generation, name string) error {
-	changed, err := m.resettle()
-	if err != nil {
-		return err
+// fail decides what follows on a failure.
+func (m *member) fail(err error) {
+	p := pause{err: err, pending: true}
+	now := time.Now()
+	switch {
+	case errors.Is(err, proc.ErrUnfinished):
+		p.state, p.until = Starting, now.Add(unfinishedPause)
+	case errors.Is(err, errRefused), errors.Is(err, proc.ErrUnusable), errors.Is(err, proc.ErrChanged):
+		p.state = Quarantined
+	default:
+		wait, left := m.pace.failed(now)
+		if p.state = Quarantined; left {
+			p.state, p.until = Backoff, now.Add(wait)
+		}
 	}
-	if changed {
-		m.fleet.publish()
-	}
-	return m.configure(ctx, g, name)
+	m.mu.Lock()
+	p.asked = m.settled
+	m.pause = p
+	m.mu.Unlock()
 }
 
-// rest is the time between two lives. It returns false when there will be no other.
-func (m *member) rest(ctx context.Context, err error) bool {
-	wait, left := m.pace.failed(time.Now())
-	if !left || errors.Is(err, errRefused) || errors.Is(err, proc.ErrUnusable) {
-		m.become(Quarantined, err)
-		m.tried()
-		<-ctx.Done() // room for "until it is changed, or somebody asks"
-		return false
-	}
-	m.backOff(wait, err)
-	m.tried()
-	t := time.NewTimer(wait)
-	defer t.Stop()
+// unfinishedPause is how soon a file that is still being written is looked at again, when nothing is heard of
+// it before.
+const unfinishedPause = 100 * time.Millisecond
+
+// poke has the goroutine look at its orders.
+func (m *member) poke() {
 	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		m.mu.Lock()
-		m.restarts++
-		m.mu.Unlock()
-		return true
+	case m.poked <- struct{}{}:
+	default: // it will look anyway
 	}
 }
 
-// offer is what a plugin brought, found good.
-type offer struct {
-	manifest tool.Manifest
-	entries  []*catalog.Entry
+// order changes what is wanted.
+func (m *member) order(change func(*orders)) {
+	m.mu.Lock()
+	change(&m.orders)
+	m.mu.Unlock()
+	m.poke()
 }
 
-// bear starts a process and makes it ready to serve.
-func (m *member) bear(ctx context.Context) (*generation, offer, error) {
-	p, err := m.fleet.start(ctx, m.candidate)
-	if err != nil {
-		return nil, offer{}, err
+// see takes note of what a scan found at the member's path.
+func (m *member) see(c discover.Candidate) {
+	m.mu.Lock()
+	m.absent = time.Time{}
+	same := m.orders.candidate.Same(c)
+	m.mu.Unlock()
+	if !same {
+		m.order(func(o *orders) {
+			o.candidate = c
+			o.asked++
+		})
 	}
-	o, err := m.prepare(ctx, p)
-	if err != nil {
-		m.close(p)
-		return nil, offer{}, err
-	}
-	return newGeneration(p), o, nil
 }
 
-func (m *member) prepare(ctx context.Context, p *process) (offer, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.fleet.cfg.StartTimeout)
-	defer cancel()
-	manifest, err := p.Describe(ctx)
-	if err != nil {
-		return offer{}, fmt.Errorf("ask what it offers: %w", err)
+// missing tells for how long there has been no file.
+func (m *member) missing(now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.absent.IsZero() {
+		m.absent = now
 	}
-	entries, err := catalog.Compile(manifest, m, m.fleet.cfg.Settings)
-	if err != nil {
-		return offer{}, fmt.Errorf("%w: %w", errRefused, tool.Errorf(tool.KindUnavailable,
-			"the plugin's manifest: %w", err).Suggest("report this to the plugin's author"))
-	}
-	if err := m.configure(ctx, p, manifest.Name); err != nil {
-		return offer{}, err
-	}
-	return offer{manifest: manifest, entries: m.fleet.chosen(entries)}, nil
+	return now.Sub(m.absent)
 }
 
-// configure hands the plugin the policy in force.
-func (m *member) configure(ctx context.Context, h tool.Handler, name string) error {
-	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
-	case <-ctx.Done():
-		return fmt.Errorf("configure plugin %s: %w", name, context.Cause(ctx))
-	}
-	if err := h.Configure(ctx, m.fleet.cfg.Policy(name)); err != nil {
-		return fmt.Errorf("configure plugin %s: %w", name, err)
-	}
-	return nil
-}
-
-// serve lets calls reach a process.
-func (m *member) serve(g *generation, o offer) {
+// dismiss ends the member: its file is gone. Its tools go at once, calls in flight are let end.
+func (m *member) dismiss() {
 	m.settling.Lock()
 	m.mu.Lock()
-	m.current, m.pid = g, g.pid
-	m.name, m.version, m.manifest = o.manifest.Name, o.manifest.Version, o.manifest
-	changed := m.entries == nil || !same(m.entries, o.entries)
-	if changed {
-		m.entries = o.entries
-	}
+	m.entries = nil
 	m.mu.Unlock()
 	m.settling.Unlock()
-	if changed {
-		m.fleet.publish()
-	}
-	m.become(Ready, nil)
-}
-
-// retire ends a process. When it ends together with the fleet, its calls are given time.
-func (m *member) retire(ctx context.Context, g *generation) {
-	m.mu.Lock()
-	m.current = nil
-	m.mu.Unlock()
-	if ctx.Err() != nil {
-		m.become(Stopped, nil)
-		g.drain(m.fleet.cfg.Drain)
-	}
-	m.close(g.process)
-	m.mu.Lock()
-	m.pid = 0
-	m.mu.Unlock()
-}
-
-func (m *member) close(p *process) {
-	if err := p.Close(); err != nil {
-		m.fleet.cfg.Logger.Error("plugin process not ended cleanly",
-			"plugin", m.candidate.Name, "pid", p.pid, "error", err)
-	}
+	m.order(func(o *orders) { o.gone = true })
 }

@@ -42,6 +42,11 @@ func (p *fakeProcess) Ping(ctx context.Context) error {
 
 func (p *fakeProcess) Err() error { return errors.New("exit status 3") }
 
+func (p *fakeProcess) Kill() error {
+	p.end()
+	return nil
+}
+
 func (p *fakeProcess) Close() error {
 	p.closed.Store(true)
 	p.end()
@@ -60,17 +65,49 @@ type world struct {
 	t      *testing.T
 	birth  func(n int, c discover.Candidate) (*fakeProcess, tool.Handler, error)
 	starts atomic.Int32
+	held   atomic.Int64 // bytes of memory that each process holds
 	begun  time.Time
 
 	mu     sync.Mutex // guards what follows
 	states []string   // "0s name state", as they came
 	latest *fakeProcess
+	births []birth
+	files  []discover.Candidate
+	other  discover.Result // what else a scan finds
+}
+
+// look is a scan.
+func (w *world) look() discover.Result {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	res := w.other
+	res.Candidates = slices.Clone(w.files)
+	return res
+}
+
+// put changes what lies in the directory, and has the fleet look at it.
+func (w *world) put(change func(files []discover.Candidate) []discover.Candidate) {
+	w.mu.Lock()
+	w.files = change(w.files)
+	w.mu.Unlock()
+	w.Rescan()
+	synctest.Wait()
+}
+
+// replace puts another file in the place of the first.
+func (w *world) replace() {
+	w.put(func(files []discover.Candidate) []discover.Candidate {
+		files = slices.Clone(files)
+		files[0].Stamp.Inode++
+		return files
+	})
 }
 
 func newWorld(t *testing.T, cfg Config, files ...string) *world {
 	t.Helper()
 	cfg.Dirs = []string{"/plugins"}
 	cfg.RuntimeDir = t.TempDir()
+	cfg.Rescan = -1
 	if cfg.Policy == nil {
 		cfg.Policy = func(string) tool.Policy { return tool.Policy{} }
 	}
@@ -85,27 +122,29 @@ func newWorld(t *testing.T, cfg Config, files ...string) *world {
 	w.birth = func(int, discover.Candidate) (*fakeProcess, tool.Handler, error) {
 		return newFakeProcess(), &hosttest.Fake{}, nil
 	}
-	f.scan = func() (res discover.Result) {
-		for _, name := range files {
-			res.Candidates = append(res.Candidates, discover.Candidate{Name: name, Path: "/plugins/" + name})
-		}
-		return res
+	for _, name := range files {
+		w.files = append(w.files, discover.Candidate{Name: name, Path: "/plugins/" + name, Dir: "/plugins"})
 	}
+	f.scan = w.look
+	f.rss = func(int) (int64, error) { return w.held.Load(), nil }
 	f.start = w.start
 	f.cfg.StateChanged = w.record
 	f.random = func() float64 { return 1 }
 	return w
 }
 
-func (w *world) start(_ context.Context, c discover.Candidate) (*process, error) {
-	p, h, err := w.birth(int(w.starts.Add(1)), c)
+func (w *world) start(_ context.Context, b birth) (*process, error) {
+	p, h, err := w.birth(int(w.starts.Add(1)), b.candidate)
 	if err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
 	w.latest = p
 	w.mu.Unlock()
-	return &process{Handler: h, life: p, pid: 1, done: p.done}, nil
+	w.mu.Lock()
+	w.births = append(w.births, b)
+	w.mu.Unlock()
+	return &process{Handler: h, life: p, pid: 1, done: p.done, sha256: b.sha256}, nil
 }
 
 func (w *world) record(s Status) {

@@ -11,6 +11,7 @@ import (
 // publish makes a new catalog of what the plugins offer, in the order of their paths: where two offer a tool
 // of one name, the first keeps it.
 func (f *Fleet) publish() {
+	defer f.tellProblems()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var entries []*catalog.Entry
@@ -35,7 +36,7 @@ func clashes(c *catalog.Catalog, entries []*catalog.Entry) []Problem {
 		if kept == e {
 			continue
 		}
-		loser, keeper := e.Handler.(*member).candidate.Path, kept.Handler.(*member).candidate.Path
+		loser, keeper := e.Handler.(*offering).member.path, kept.Handler.(*offering).member.path
 		found = append(found, Problem{
 			Path: loser, Tool: e.Spec.Name, Reason: "the name is taken by " + keeper,
 			Fix: fmt.Sprintf("take %s or %s out of the plugin directories", loser, keeper),

@@ -46,12 +46,13 @@ func (m *member) resettle() (changed bool, err error) {
 	m.settling.Lock()
 	defer m.settling.Unlock()
 	m.mu.Lock()
-	manifest, old := m.manifest, m.entries
+	o, old, gone := m.offered, m.entries, m.orders.gone
 	m.mu.Unlock()
-	if old == nil {
+	if o == nil || gone {
 		return false, nil // it has never been ready, and asks when it is
 	}
-	entries, err := catalog.Compile(manifest, m, m.fleet.cfg.Settings)
+	manifest := m.manifest()
+	entries, err := catalog.Compile(manifest, o, m.fleet.cfg.Settings)
 	if err != nil {
 		return false, fmt.Errorf("settings of plugin %s: %w", manifest.Name, err)
 	}
@@ -59,23 +60,21 @@ func (m *member) resettle() (changed bool, err error) {
 		return false, nil
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.entries = entries
+	m.mu.Unlock()
+	m.poke() // it may be wanted now, or not any more
 	return true, nil
 }
 
 func (m *member) reconfigure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.fleet.cfg.StartTimeout)
 	defer cancel()
-	g, err := m.enter()
-	if err != nil {
+	g := m.running()
+	if g == nil {
 		return nil // it has no process, and gets the policy when it starts
 	}
 	defer g.leave()
-	m.mu.Lock()
-	name := m.name
-	m.mu.Unlock()
-	err = m.configure(ctx, g, name)
+	err := m.configure(ctx, g, m.displayName())
 	if err != nil {
 		g.evict(err)
 	}
