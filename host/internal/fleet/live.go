@@ -87,7 +87,7 @@ func (t *tenure) install(ctx context.Context, n newborn, c discover.Candidate, w
 	m.mu.Lock()
 	old := m.current
 	m.current, m.pid, m.heirErr = g, g.pid, nil
-	if old != nil {
+	if t.gen != nil {
 		m.restarts++
 	}
 	m.mu.Unlock()
