@@ -51,9 +51,22 @@ var about = map[string]string{
 	"rate_limit.per":         "seconds of the period",
 	"rate_limit.max_clients": "buckets that are kept, one for each client and tool",
 
-	"plugins.dirs":          "directories with plugins; empty: plugins/ beside the executable",
+	"plugins.dirs": "directories with plugins; empty: plugins/ beside the executable, then the system's",
+	"plugins.launch": "when plugins are started: eager, all with the host; lazy, each on the first call of " +
+		"one of its tools",
+	"plugins.idle_timeout":  "seconds without a call after which a plugin is ended; with lazy only",
 	"plugins.start_timeout": "seconds that a plugin has to start",
-	"plugins.config":        "plugin name -> its own section, handed to it as it is",
+	"plugins.max_rss": "MiB of resident memory from which a plugin's process is replaced, between two calls; " +
+		"0: no limit",
+	"plugins.trust": "directory: whoever can write the directory is trusted, except where a plugins.lock says " +
+		"which bytes may run; pinned: nothing runs that no plugins.lock pins",
+	"plugins.rescan_interval": "seconds between two looks into the directories, whatever is heard of changes",
+	"plugins.no_new_privs": "whether plugins and what they start can never gain rights: auto, where their " +
+		"tools allow it; on; off",
+	"plugins.landlock": "whether Landlock confines the files of a plugin: auto, where the kernel has it; off; " +
+		"require, without it none is started",
+	"plugins.run_as": "user of plugins when the host is root's: a name, or uid:gid; empty: the host's own",
+	"plugins.config": "plugin name -> its own section, handed to it as it is",
 
 	"auth.mode":   "what clients of HTTP must show; none is possible on loopback only",
 	"auth.tokens": "who may come in; empty: one token is generated into the state directory",

@@ -28,6 +28,7 @@ func (l *loader) check(c Config) {
 	l.checkScope(c)
 	l.checkTokens(c.Auth.Tokens)
 	l.checkSandbox(c.Sandbox)
+	l.checkPluginUser(c.Plugins.RunAs)
 	for name := range sorted(c.Tools) {
 		l.name("tools."+name, name, "tool")
 	}
@@ -45,7 +46,7 @@ func (l *loader) check(c Config) {
 // checkSandbox looks at the form alone: whether there is such a user, and which layers this machine has, the
 // plugins find out.
 func (l *loader) checkSandbox(s Sandbox) {
-	if !runAsRE.MatchString(s.RunAs) || !isUser(s.RunAs) {
+	if !isUser(s.RunAs) {
 		l.problem("sandbox.run_as", "%s is no user; allowed: auto, none, the name of a user, or uid:gid",
 			quote(s.RunAs))
 	}
@@ -57,8 +58,19 @@ func (l *loader) checkSandbox(s Sandbox) {
 	}
 }
 
-// isUser reports whether a user by numbers is one: the highest number means "none" to the kernel.
+// checkPluginUser looks at the form alone too. The words of sandbox.run_as would pass for names of users.
+func (l *loader) checkPluginUser(user string) {
+	if user != "" && (!isUser(user) || user == "auto" || user == "none") {
+		l.problem("plugins.run_as", "%s is no user; allowed: the name of a user, uid:gid, or an empty text",
+			quote(user))
+	}
+}
+
+// isUser reports whether a text has the form of a user. The highest number means "none" to the kernel.
 func isUser(user string) bool {
+	if !runAsRE.MatchString(user) {
+		return false
+	}
 	uid, gid, numbers := strings.Cut(user, ":")
 	for _, text := range []string{uid, gid} {
 		if n, err := strconv.ParseUint(text, 10, 32); numbers && (err != nil || n == math.MaxUint32) {

@@ -123,11 +123,45 @@ type RateLimit struct {
 	MaxClients int     `koanf:"max_clients" range:"1..1000000"`
 }
 
-// Plugins says where plugins are found and how they are started.
+// When plugins are started.
+const (
+	LaunchEager = "eager" // with the host
+	LaunchLazy  = "lazy"  // on the first call of one of their tools
+)
+
+// What a file must show before it is run.
+const (
+	TrustDirectory = "directory" // that it lies in a directory nobody else can write to
+	TrustPinned    = "pinned"    // that a plugins.lock has its hash
+)
+
+// Whether a plugin's process, and what it starts, can never gain rights, as through a setuid program.
+const (
+	NoNewPrivsAuto = "auto" // where the plugin's tools allow it
+	NoNewPrivsOn   = "on"
+	NoNewPrivsOff  = "off"
+)
+
+// Whether Landlock confines the files of a plugin's process.
+const (
+	LandlockAuto    = "auto" // where the kernel has it
+	LandlockOff     = "off"
+	LandlockRequire = "require" // without it no plugin is started
+)
+
+// Plugins says where plugins are found, which of them are run, and how.
 type Plugins struct {
-	Dirs         []string                  `koanf:"dirs" reload:"no"`
-	StartTimeout Seconds                   `koanf:"start_timeout" range:"1..300" reload:"no"`
-	Config       map[string]map[string]any `koanf:"config"`
+	Dirs           []string                  `koanf:"dirs" reload:"no"`
+	Launch         string                    `koanf:"launch" enum:"eager,lazy" reload:"no"`
+	IdleTimeout    Seconds                   `koanf:"idle_timeout" range:"1..86400" reload:"no"`
+	StartTimeout   Seconds                   `koanf:"start_timeout" range:"1..300" reload:"no"`
+	MaxRSS         int                       `koanf:"max_rss" range:"0..1048576"` // MiB; 0: no limit
+	Trust          string                    `koanf:"trust" enum:"directory,pinned" reload:"no"`
+	RescanInterval Seconds                   `koanf:"rescan_interval" range:"1..3600" reload:"no"`
+	NoNewPrivs     string                    `koanf:"no_new_privs" enum:"auto,on,off" reload:"no"`
+	Landlock       string                    `koanf:"landlock" enum:"auto,off,require" reload:"no"`
+	RunAs          string                    `koanf:"run_as" reload:"no"` // empty: the host's own user
+	Config         map[string]map[string]any `koanf:"config"`
 }
 
 // The modes of Auth.
@@ -255,8 +289,11 @@ func Default() Config {
 			MaxRecoveryTimeout: 300, RecoveryJitter: 0.1,
 		},
 		RateLimit: RateLimit{Requests: 10, Per: 60, MaxClients: 1000},
-		Plugins:   Plugins{StartTimeout: 10},
-		Auth:      Auth{Mode: AuthToken},
+		Plugins: Plugins{
+			Launch: LaunchEager, IdleTimeout: 300, StartTimeout: 10, MaxRSS: 512, Trust: TrustDirectory,
+			RescanInterval: 10, NoNewPrivs: NoNewPrivsAuto, Landlock: LandlockAuto,
+		},
+		Auth: Auth{Mode: AuthToken},
 		Health: Health{
 			Enabled: true, CheckInterval: 30, Timeout: 10, CPUThreshold: 80, MemoryThreshold: 80, DiskThreshold: 80,
 		},

@@ -96,7 +96,10 @@ var samples = map[string]string{
 	"circuit_breaker.max_recovery_timeout": "99", "circuit_breaker.recovery_jitter": "0.25",
 	"health.enabled": "false", "metrics.prometheus_host": "::1", "logging.file_path": "/var/log/gatehouse.log",
 	"logging.max_file_size": "9999", "audit.enabled": "false", "audit.dir": "/var/lib/audit",
-	"sandbox.run_as": "none", "sandbox.require": "landlock,own user", "audit.max_file_size": "99999", "audit.sync": "always", "audit.on_failure": "continue",
+	"plugins.launch": "lazy", "plugins.trust": "pinned", "plugins.no_new_privs": "off",
+	"plugins.landlock": "require", "plugins.run_as": "gatehouse-plugins", "sandbox.run_as": "none",
+	"sandbox.require": "landlock,own user", "audit.max_file_size": "99999", "audit.sync": "always",
+	"audit.on_failure": "continue",
 }
 
 // word is a value of a key as the environment has it, other than the default.
@@ -112,7 +115,7 @@ func word(key string, f *field) string {
 
 func TestEveryKeyCanBeSetByTheEnvironment(t *testing.T) {
 	all := tree().variables()
-	if len(all) < 58 {
+	if len(all) < 66 {
 		t.Fatalf("keys = %d, want all of them", len(all))
 	}
 	for key, f := range all {

@@ -16,6 +16,7 @@ var patterns = map[string]string{
 	"auth.tokens[].name":   `^[A-Za-z0-9_-]{1,64}$`,
 	"auth.tokens[].sha256": `^[0-9A-Fa-f]{64}$`,
 	"tools":                `^[A-Za-z0-9_-]{1,64}$`, // of the names
+	"plugins.run_as":       `^([A-Za-z_][A-Za-z0-9_.-]{0,31}|[0-9]{1,10}:[0-9]{1,10})?$`,
 	"plugins.config":       `^[A-Za-z0-9_-]{1,64}$`, // likewise
 }
 

@@ -17,8 +17,8 @@ func (m *member) live(ctx context.Context) error {
 	m.mu.Lock()
 	c, asked := m.orders.candidate, m.orders.asked
 	m.mu.Unlock()
+	m.trying = asked
 	n, err := m.bear(ctx, c)
-	m.answer(asked)
 	if err != nil {
 		return err
 	}
@@ -29,10 +29,12 @@ func (m *member) live(ctx context.Context) error {
 	}
 	t := &tenure{member: m}
 	defer t.end()
-	if err := t.install(ctx, n, c, ""); err != nil {
+	err = t.install(ctx, n, c, "")
+	m.answer(asked)
+	m.tried()
+	if err != nil {
 		return err
 	}
-	m.tried()
 	return t.watch(ctx)
 }
 
@@ -40,7 +42,8 @@ func (m *member) live(ctx context.Context) error {
 func (m *member) answer(asked int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.settled = max(m.settled, asked)
+	m.trying, m.settled = asked, max(m.settled, asked)
+	m.broadcastLocked()
 }
 
 // keep remembers what a plugin said of itself.
@@ -165,15 +168,15 @@ func (t *tenure) succeed(ctx context.Context, c discover.Candidate, asked int) {
 func (t *tenure) inherit(ctx context.Context, h heir) (stop bool, err error) {
 	m := t.member
 	t.heir = nil
+	if h.process == nil && h.err == nil { // nothing of what it offers is wanted
+		m.offer(h.offer, nil)
+		t.leave(ctx)
+		return true, nil
+	}
 	defer m.answer(h.asked)
 	if h.err != nil {
 		t.disappointed(h)
 		return false, nil
-	}
-	if h.process == nil { // nothing of what it offers is wanted
-		m.offer(h.offer, nil)
-		t.leave(ctx)
-		return true, nil
 	}
 	return false, t.install(ctx, h.newborn, h.candidate, h.why)
 }

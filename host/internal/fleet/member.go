@@ -29,6 +29,7 @@ type member struct {
 	turn     chan struct{}  // held while configuring: the last policy to arrive must be the newest
 	settling sync.Mutex     // held while entries are made: the last ones to be set must be the newest
 	retired  sync.WaitGroup // processes that finish their calls
+	trying   int            // orders.asked when the last start began; of the goroutine alone
 
 	mu       sync.Mutex // guards what follows
 	orders   orders
@@ -117,7 +118,7 @@ func (m *member) fail(err error) {
 		}
 	}
 	m.mu.Lock()
-	p.asked = m.settled
+	p.asked = m.trying
 	m.pause = p
 	m.mu.Unlock()
 }

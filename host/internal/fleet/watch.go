@@ -62,7 +62,6 @@ func (t *tenure) consider(ctx context.Context) (over bool, err error) {
 	switch {
 	case o.gone, o.halted, entries == 0:
 		t.leave(ctx)
-		m.answer(o.asked)
 		return true, nil
 	case t.idle(time.Now()):
 		return true, nil
@@ -70,7 +69,7 @@ func (t *tenure) consider(ctx context.Context) (over bool, err error) {
 	if t.gen.candidate.Stamp == o.candidate.Stamp && !t.gen.candidate.Same(o.candidate) {
 		if err := t.pinned(o.candidate); err != nil {
 			t.leave(ctx)
-			m.answer(o.asked)
+			m.trying = o.asked
 			return true, err
 		}
 	}
@@ -148,7 +147,7 @@ func (t *tenure) bereaved(ctx context.Context, why error) error {
 	m.become(Starting, nil, why.Error())
 	h := <-t.heir
 	t.heir = nil
-	m.answer(h.asked)
+	m.trying = h.asked
 	if h.err != nil {
 		return h.err
 	}
@@ -156,6 +155,7 @@ func (t *tenure) bereaved(ctx context.Context, why error) error {
 		m.offer(h.offer, nil)
 		return nil
 	}
+	defer m.answer(h.asked)
 	return t.install(ctx, h.newborn, h.candidate, h.why)
 }
 

@@ -40,10 +40,10 @@ func prune(components, paths object) error {
 
 // problemTexts are the errors, status -> name in components/responses and description.
 var problemTexts = map[int][2]string{
-	400:             {"BadRequest", "The arguments, the target or the body are wrong."},
+	400:             {"BadRequest", "The arguments, the target or the body are wrong, or two have the name."},
 	401:             {"Unauthorized", "No valid bearer token."},
 	403:             {"Forbidden", "Not for this client, this target, this Host or this Origin; or switched off."},
-	404:             {"NotFound", "There is no such tool."},
+	404:             {"NotFound", "There is no such tool, or no such plugin."},
 	406:             {"NotAcceptable", "Not there in the form that the header Accept asks for."},
 	413:             {"ContentTooLarge", "The body is too large."},
 	415:             {"UnsupportedMediaType", "The body is not plain application/json."},
@@ -92,6 +92,10 @@ func parameters() object {
 		"ToolName": object{
 			"name": "name", "in": "path", "required": true, "description": "Name of the tool.",
 			"schema": object{"type": "string", "pattern": "^" + namePattern + "$", "examples": []string{"PingTool"}},
+		},
+		"PluginName": object{
+			"name": "name", "in": "path", "required": true, "description": "Name of the plugin, or of its file.",
+			"schema": object{"type": "string", "pattern": "^" + pluginNamePattern + "$", "examples": []string{"nmap"}},
 		},
 		"LastEventID": object{
 			"name": "Last-Event-ID", "in": "header", "schema": id,

@@ -13,6 +13,8 @@
 //	GET  /tools, /tools/{name}
 //	POST /tools/{name}/execute, /tools/{name}/plan
 //	POST /tools/{name}/enable, /disable, /breaker/open, /breaker/close
+//	GET  /plugins, /plugins/{name}
+//	POST /plugins/{name}/restart, /stop, /start, /plugins/pin, /plugins/verify
 //	GET  /config                what is in force, secrets redacted
 //	GET  /metrics               Prometheus text, or JSON
 //	GET  /events                server-sent events
@@ -77,6 +79,8 @@ type Config struct {
 	SetEnabled func(ctx context.Context, tool string, on bool, reason string) error
 	// SetBreaker opens or closes a breaker by hand; nil: no /breaker.
 	SetBreaker func(ctx context.Context, tool string, open bool, reason string) error
+	// Plugins is what /plugins shows and acts on; nil: no /plugins.
+	Plugins Plugins
 	// Configuration gives what is in force, secrets redacted, as a value that becomes a JSON object; nil: no
 	// /config.
 	Configuration func() any

@@ -131,6 +131,7 @@ func withEverything(c *Config) {
 	c.SetBreaker = c.SetEnabled
 	c.Configuration = func() any { return map[string]any{"server": map[string]any{}} }
 	c.Events = events.New(events.Config{})
+	c.Plugins = &fakePlugins{list: PluginList{Plugins: []PluginView{{Name: "ATool", Path: "/p/a"}}}}
 }
 
 // says is a handler that always answers the same.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -18,12 +17,7 @@ func (d *Door) routes() http.Handler {
 	m := mux.NewRouter().UseEncodedPath().SkipClean(true) // a path that is not clean is no route
 	m.Use(noteRoute)
 	for _, r := range d.rows {
-		h := d.lock(r)
-		if r.method != "" {
-			h = d.only(r.method, h)
-		}
-		// A route's name is its label in metrics.
-		m.Handle(strings.ReplaceAll(r.path, "{name}", "{name:"+namePattern+"}"), h).Name(r.path)
+		m.Handle(r.pattern(), d.byMethod(r)).Name(r.path) // a route's name is its label in metrics
 	}
 	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
 
@@ -46,22 +40,42 @@ func (d *Door) lock(r route) http.Handler {
 	}
 }
 
-// only lets one method through; HEAD goes with GET.
-func (d *Door) only(method string, h http.Handler) http.Handler {
+// byMethod lets the methods of a row through, each to its handler; HEAD goes with GET.
+func (d *Door) byMethod(row route) http.Handler {
+	if row.method == "" {
+		return d.lock(row)
+	}
+	handlers := map[string]http.Handler{row.method: d.lock(row)}
+	if row.also != nil {
+		handlers[row.also.method] = d.lock(*row.also)
+	}
+	if h := handlers[http.MethodGet]; h != nil {
+		handlers[http.MethodHead] = h
+	}
+	allowed := row.allowed()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == method || method == http.MethodGet && r.Method == http.MethodHead {
+		if h := handlers[r.Method]; h != nil {
 			h.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Allow", method)
+		w.Header().Set("Allow", allowed)
 		d.refuse(w, r, http.StatusMethodNotAllowed, tool.Errorf(
-			tool.KindValidation, "%s is not allowed here", r.Method).Suggest("use %s", method))
+			tool.KindValidation, "%s is not allowed here", r.Method).Suggest("use %s", allowed))
 	})
+}
+
+// allowed are the methods of a path, as the header Allow names them.
+func (r route) allowed() string {
+	if r.also != nil {
+		return r.also.method + ", " + r.method
+	}
+	return r.method
 }
 
 func (d *Door) notFound(w http.ResponseWriter, r *http.Request) {
 	d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindValidation, "there is no such route").
-		Suggest("GET / lists the routes; a tool's name has 1 to 64 characters of [A-Za-z0-9_-]"))
+		Suggest("GET / lists the routes; a tool's name has 1 to 64 characters of [A-Za-z0-9_-], "+
+			"a plugin's in a path 1 to 255 of [A-Za-z0-9._+@-]"))
 }
 
 // otherEndpoint stands for requests of no route.

@@ -70,6 +70,7 @@ var tagTexts = [][2]string{
 	{"events", "What happens, as it happens."},
 	{"health", "How the host is."},
 	{"operation", "What operators watch and switch."},
+	{"plugins", "The processes behind the tools."},
 	{"tools", "What there is to call."},
 }
 

@@ -117,9 +117,12 @@ func refusalOf(r *http.Request, id string, status int, e *tool.Error) Refusal {
 	if route == mcpPath {
 		from.Door = origin.MCP
 	}
+	asked := ""
+	if strings.HasPrefix(route, "/tools/") { // elsewhere the name is another's
+		asked = mux.Vars(r)["name"]
+	}
 	return Refusal{
-		CorrelationID: id, Origin: from, Method: r.Method, Route: route, Tool: mux.Vars(r)["name"], Status: status,
-		Err: e,
+		CorrelationID: id, Origin: from, Method: r.Method, Route: route, Tool: asked, Status: status, Err: e,
 	}
 }
 

@@ -110,7 +110,7 @@ func TestTheIndexListsWhatIsThere(t *testing.T) {
 		{func(*Config) {}, 8},
 		{func(c *Config) { c.MCP = nothing }, 9},
 		{func(c *Config) { c.MCP, c.Metrics = nothing, nothing }, 10},
-		{withEverything, 16},
+		{withEverything, 23},
 	} {
 		got := parse(t, serve(newDoor(t, row.change), request("GET", "/", "")), "application/json")
 		if endpoints, _ := got["endpoints"].([]any); len(endpoints) != row.want || got["tools"] != 2.0 ||
@@ -124,12 +124,16 @@ func TestRequestsAreCountedByTemplate(t *testing.T) {
 	var seen []string
 	d := newDoor(t, func(c *Config) {
 		c.MCP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+		c.Plugins = &fakePlugins{}
 		c.Request = func(endpoint string, _ time.Duration) { seen = append(seen, endpoint) }
 	})
 	for _, row := range []struct{ path, want string }{
 		{"/", "/"}, {"/tools/ATool", "/tools/{name}"}, {"/tools/None", "/tools/{name}"},
 		{"/tools/ATool/execute", "/tools/{name}/execute"}, {"/mcp", "/mcp"}, {"/invented", "other"},
 		{"/tools/a/b/c", "other"}, {"//tools", "other"},
+		{"/plugins/a.b", "/plugins/{name}"}, {"/plugins/pin", "/plugins/pin"},
+		{"/plugins/a/restart", "/plugins/{name}/restart"}, {"/plugins/a%2Fb", "other"},
+		{"/plugins/" + strings.Repeat("a", 256), "other"},
 	} {
 		seen = nil
 		serve(d, request("GET", row.path, ""))

@@ -77,6 +77,14 @@ var described = []struct {
 	{"Report", "What a call came to.", reflect.TypeFor[tool.Report]()},
 	{"Plan", "What a call would do.", reflect.TypeFor[tool.Plan]()},
 	{"Refusal", "Why a plan is refused.", reflect.TypeFor[tool.Error]()},
+	{"PluginList", "The plugins.", reflect.TypeFor[PluginList]()},
+	{"Plugin", "A plugin, and how it is.", reflect.TypeFor[PluginView]()},
+	{"PluginProblem", "What a person should do something about.", reflect.TypeFor[PluginProblem]()},
+	{"Layer", "One layer that confines a process.", reflect.TypeFor[tool.Layer]()},
+	{"PinReport", "What was pinned.", reflect.TypeFor[PinReport]()},
+	{"Pin", "Which bytes of one file may run.", reflect.TypeFor[Pin]()},
+	{"VerifyReport", "How the files compare with the pins.", reflect.TypeFor[VerifyReport]()},
+	{"VerifyFinding", "How one file compares with its pin.", reflect.TypeFor[VerifyFinding]()},
 	{"Problem", "An error, by RFC 9457.", reflect.TypeFor[problem]()},
 }
 

@@ -3,6 +3,7 @@ package httpdoor
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 )
@@ -10,8 +11,14 @@ import (
 // everybody is the role of routes that ask for no credential.
 const everybody auth.Role = ""
 
-// namePattern is what a tool's name in a path looks like.
-const namePattern = "[A-Za-z0-9_-]{1,64}"
+// What names in a path look like.
+const (
+	namePattern       = "[A-Za-z0-9_-]{1,64}"     // of a tool
+	pluginNamePattern = "[A-Za-z0-9._+@-]{1,255}" // of a plugin, or of its file
+
+	// pluginSegment is the same as clients may write it: some escape marks that need no escape.
+	pluginSegment = "(?:[A-Za-z0-9._+@-]|%2[BbDdEe]|%5[Ff]|%40){1,255}"
+)
 
 // route is a row of the table: how a route is served and what the OpenAPI document says of it.
 type route struct {
@@ -19,7 +26,8 @@ type route struct {
 	method  string    // "": any; such a route is not in the document
 	role    auth.Role // the least that a client must be
 	handler http.HandlerFunc
-	off     bool // nothing is behind it: it is not served
+	off     bool   // nothing is behind it: it is not served
+	also    *route // serves another method of the path; nil: nobody does
 
 	id, tag, summary string
 	text             string   // more than the summary, Markdown
@@ -50,6 +58,15 @@ const (
 	mcpPath    = "/mcp"
 )
 
+// pattern is the path as the mux wants it.
+func (r route) pattern() string {
+	segment := namePattern
+	if strings.HasPrefix(r.path, pluginsPath) {
+		segment = pluginSegment
+	}
+	return strings.ReplaceAll(r.path, "{name}", "{name:"+segment+"}")
+}
+
 // Endpoints are the labels that Config.Request gets, besides "other".
 func (d *Door) Endpoints() []string {
 	var all []string
@@ -63,7 +80,7 @@ func (d *Door) Endpoints() []string {
 
 // table is all that the door serves.
 func (d *Door) table() []route {
-	return slices.Concat(d.healthRows(), d.toolRows(), d.adminRows(), d.watchRows())
+	return slices.Concat(d.healthRows(), d.toolRows(), d.pluginRows(), d.adminRows(), d.watchRows())
 }
 
 func (d *Door) healthRows() []route {

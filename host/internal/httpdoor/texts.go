@@ -49,6 +49,11 @@ var texts = map[string]map[string]string{
 		"execution_id":   "UUIDv7 of the plan",
 		"error":          "why it would be refused; left out when it would not",
 	},
+	"Layer": {
+		"name":   "of the layer",
+		"active": "whether it is in force on this machine",
+		"detail": "what it does, or what is missing",
+	},
 	"Refusal": {
 		"error_type":          "what went wrong, for programs",
 		"message":             "what went wrong, for people",
@@ -63,6 +68,7 @@ var texts = map[string]map[string]string{
 const (
 	exampleID   = "01a204df-c702-7c3e-9a51-3b0c5d2e8f10"
 	exampleTime = "2026-11-22T20:08:24.067181098Z"
+	exampleHash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 )
 
 // examples show what answers look like, by the name of the schema.
@@ -84,6 +90,17 @@ var examples = map[string]object{
 		"recovery_suggestion": "ask for a target inside of the allowed networks", "timestamp": exampleTime,
 		"tool": "PingTool", "target": "192.0.2.1", "correlation_id": exampleID, "execution_id": exampleID,
 	},
+	"Plugin": {
+		"name": "ping", "version": "v1.0.0", "path": "/usr/lib/gatehouse/plugins/ping", "sha256": exampleHash,
+		"state": "ready", "reason": "", "error": "", "recovery_suggestion": "", "since": exampleTime, "pid": 4711,
+		"restarts": 0, "launch": "eager", "pinned": true, "tools": []string{"PingTool"}, "filtered": []string{},
+		"clashes": []string{}, "resident_memory_bytes": 15204352, "draining": 0, "successor_error": "",
+		"layers": []object{}, "sandbox": []object{{"name": "landlock", "active": true, "detail": "ABI 7"}},
+	},
+	"VerifyReport": {"ok": false, "findings": []object{{
+		"path": "/usr/lib/gatehouse/plugins/ping", "status": "not_pinned", "expected": "", "actual": exampleHash,
+		"fix": "gatehouse plugins pin",
+	}}},
 	"Health": {
 		"status": "healthy", "timestamp": exampleTime, "transport": "http",
 		"summary": object{"total_checks": 9, "healthy": 9, "degraded": 0, "unhealthy": 0},

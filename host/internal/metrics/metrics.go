@@ -26,7 +26,7 @@ import (
 // The labels of what is in no list.
 const (
 	Unknown = "unknown" // of a tool that is not in the catalog
-	Other   = "other"   // of a gate or an endpoint
+	Other   = "other"   // of a gate or an endpoint, and of plugins beyond the most
 )
 
 // Bounds of what comes from plugins: a directory with more of them is shown in part.
@@ -52,6 +52,7 @@ type Metrics struct {
 	vecs      vecs
 	tools     tools
 	endpoints endpoints
+	plugins   plugins
 	reloads   *prometheus.CounterVec // outcome
 	refused   *prometheus.CounterVec // error_type
 	reloaded  prometheus.Gauge
@@ -73,7 +74,7 @@ func New(cfg Config) *Metrics {
 		m.known = func(string) bool { return false }
 	}
 	make := promauto.With(m.registry)
-	m.vecs = newVecs(make)
+	m.vecs, m.plugins = newVecs(make), newPlugins(make)
 	m.endpoints.seconds = make.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "mcp_http_request_duration_seconds", Help: "Time of HTTP requests, by route.",
 		Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 600},

@@ -101,6 +101,7 @@ func everything() *Metrics {
 	for _, state := range []int{1, 2, 0} {
 		m.Breaker("NmapTool", state)
 	}
+	m.PluginChanged("nmap", "ready")
 	m.Request("/tools", time.Second)
 	m.Reload(true, time.Unix(1000, 0))
 	m.Rejected()

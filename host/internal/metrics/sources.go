@@ -2,7 +2,6 @@ package metrics
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +26,7 @@ type PluginSample struct {
 	State    string // of package fleet
 	Pid      int    // 0: no process
 	Restarts int
+	Draining int // old processes that still finish calls
 }
 
 // HealthSample is the health of the host.
@@ -66,7 +66,9 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	pluginState    = desc("mcp_plugin_state", "1 for the state that the plugin is in.", "plugin", "state")
 	pluginRestarts = desc("mcp_plugin_restarts_total", "Times that the plugin was started again.", "plugin")
-	pluginMemory   = desc("mcp_plugin_resident_memory_bytes",
+	pluginDraining = desc("mcp_plugin_draining",
+		"Old processes of the plugin that still finish calls.", "plugin")
+	pluginMemory = desc("mcp_plugin_resident_memory_bytes",
 		"Resident memory of the plugin's process, without the programs that it runs.", "plugin")
 	pluginCPU = desc("mcp_plugin_cpu_seconds_total",
 		"CPU time of the plugin's process, without the programs that it runs.", "plugin")
@@ -96,8 +98,8 @@ var _ prometheus.Collector = (*asked)(nil)
 // Describe implements [prometheus.Collector].
 func (s *asked) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		pluginState, pluginRestarts, pluginMemory, pluginCPU, queueDepth, buckets, health, healthChecks,
-		auditLines, auditFails, auditLost, auditSeq, auditFailing, published, streams, dropped,
+		pluginState, pluginRestarts, pluginDraining, pluginMemory, pluginCPU, queueDepth, buckets, health,
+		healthChecks, auditLines, auditFails, auditLost, auditSeq, auditFailing, published, streams, dropped,
 	} {
 		out <- d
 	}
@@ -142,7 +144,7 @@ func (s *asked) Collect(out chan<- prometheus.Metric) {
 func (s *asked) plugins(to sender, all []PluginSample) {
 	seen := make(map[string]bool)
 	for _, p := range all {
-		name := strings.ToValidUTF8(p.Name, "\uFFFD") // a file's name may be any bytes
+		name := label(p.Name)
 		if seen[name] || len(seen) == maxPlugins {
 			continue
 		}
@@ -151,6 +153,7 @@ func (s *asked) plugins(to sender, all []PluginSample) {
 			to.gauge(pluginState, one(state == p.State), name, state)
 		}
 		to.counter(pluginRestarts, float64(p.Restarts), name)
+		to.gauge(pluginDraining, float64(p.Draining), name)
 		if p.Pid == 0 {
 			continue
 		}

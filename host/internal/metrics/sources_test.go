@@ -52,9 +52,11 @@ func TestAPluginThatEndsDuringTheScrapeCostsNothingElse(t *testing.T) {
 	for metric := range out {
 		got[metric.Desc()]++
 	}
-	want := map[*prometheus.Desc]int{pluginState: len(pluginStates), pluginRestarts: 1, buckets: 1}
+	want := map[*prometheus.Desc]int{
+		pluginState: len(pluginStates), pluginRestarts: 1, pluginDraining: 1, buckets: 1,
+	}
 	if !maps.Equal(got, want) {
-		t.Errorf("Collect sent %v, want state, restarts and buckets only", got)
+		t.Errorf("Collect sent %v, want state, restarts, old processes and buckets only", got)
 	}
 }
 
