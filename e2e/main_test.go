@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// bin is where TestMain builds the programs: bin/gatehouse, bin/plugins/{nmap,ping}, bin/lab/lab.
+// bin is where TestMain builds the programs: bin/gatehouse, bin/plugins/{nmap,ping}, bin/lab/lab, bin/stray.
 var bin string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -21,12 +21,17 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // programs run as another user, where they can
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	bin = dir
 	for to, pkg := range map[string]string{
 		"gatehouse":    "../host/cmd/gatehouse",
 		"plugins/nmap": "../plugins/nmap",
 		"plugins/ping": "../plugins/ping",
 		"lab/lab":      "./labplugin",
+		"stray":        "./labplugin/stray",
 	} {
 		if err := build(filepath.Join(dir, to), pkg); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,19 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// Nothing outlives its owner: whatever ends a call, its processes are gone within this time, even one that
-// left its session and is deaf to SIGTERM.
-const survivorsGone = 2 * time.Second
-
-// marks makes each TreeTool's sleep recognisable by the number of its seconds.
+// marks makes the processes of each call recognisable: by a number in their argv, which is that of TreeTool's
+// seconds.
 var marks atomic.Int64
 
-func nextMark() int { return int(900_000_000 + int64(os.Getpid())*1000 + marks.Add(1)) }
+func nextMark() int { return int(900_000_000 + int64(os.Getpid()%100_000)*1000 + marks.Add(1)) }
 
 // sleeper waits until the sleep of a mark runs, and returns its pid.
 func sleeper(t *testing.T, mark int) int {
@@ -65,25 +59,7 @@ func find(t *testing.T, mark int) (pid int) {
 // gone waits for the end of a process that is no child of ours.
 func gone(t *testing.T, pid int) {
 	t.Helper()
-	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	late := time.Now().Add(survivorsGone)
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(time.Until(late).Milliseconds()))
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case n == 1:
-			return
-		default:
-			t.Fatalf("process %d is alive %v after its owner's end", pid, survivorsGone)
-		}
-	}
+	wantNobody(t, "after the end of its owner", familyOf(t, pid).alive(t, time.Now().Add(promised)))
 }
 
 // start runs TreeTool until ctx ends, and returns the pid of its escaped child and the outcome to come.
@@ -97,14 +73,6 @@ func (h *host) start(ctx context.Context, arguments string) (pid int, outcome <-
 		done <- body
 	}()
 	return sleeper(h.t, mark), done
-}
-
-func TestACallThatIsCancelledLeavesNothing(t *testing.T) {
-	h := serve(t, "lab")
-	ctx, cancel := context.WithCancel(t.Context())
-	pid, _ := h.start(ctx, "")
-	cancel()
-	gone(t, pid)
 }
 
 func TestACallThatTimesOutLeavesNothing(t *testing.T) {
@@ -137,14 +105,10 @@ func TestASupervisorThatIsKilledLeavesNothingAndTheNextRunIsServed(t *testing.T)
 	h := serve(t, "lab")
 	pid, outcome := h.start(t.Context(), "")
 	killed := 0
-	for _, plugin := range children(t, h.cmd.Process.Pid) {
-		for _, p := range children(t, plugin) {
-			if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p)); string(name) == "gatehouse-super\n" {
-				killed++
-				if err := syscall.Kill(p, syscall.SIGKILL); err != nil {
-					t.Fatal(err)
-				}
-			}
+	for _, p := range descendants(t, h.cmd.Process.Pid) {
+		if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p)); string(name) == "gatehouse-super\n" {
+			killed++
+			send(t, p, syscall.SIGKILL)
 		}
 	}
 	if killed == 0 {
@@ -156,35 +120,6 @@ func TestASupervisorThatIsKilledLeavesNothingAndTheNextRunIsServed(t *testing.T)
 	}
 	if rep, kind := h.rest(t, "TrueTool", `{}`); kind != "" || rep.ReturnCode != 0 {
 		t.Errorf("TrueTool after it = %q (%+v), want success", kind, rep)
-	}
-}
-
-func TestAHostThatIsToldToEndLeavesNothing(t *testing.T) {
-	h := serve(t, "lab", "MCP_SERVER_SHUTDOWN_GRACE_PERIOD=1")
-	pid, outcome := h.start(t.Context(), "")
-	plugins := children(t, h.cmd.Process.Pid)
-	h.stop()
-	<-outcome
-	gone(t, pid)
-	for _, p := range plugins {
-		gone(t, p)
-	}
-}
-
-func TestAHostThatIsKilledLeavesNothing(t *testing.T) {
-	h := serve(t, "lab")
-	pid, _ := h.start(t.Context(), "")
-	plugins := children(t, h.cmd.Process.Pid)
-	if len(plugins) == 0 {
-		t.Fatal("the host has no plugin process")
-	}
-	if err := h.cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	h.wait()
-	gone(t, pid)
-	for _, p := range plugins {
-		gone(t, p)
 	}
 }
 

@@ -100,6 +100,9 @@ var parts = []struct {
 	{"sandbox", measureSandbox},
 	{"start", measureStart},
 	{"memory", measureMemory},
+	{"crowd", measureCrowd},
+	{"swap", measureSwap},
+	{"crash-loop", measureCrashLoop},
 }
 
 func partNames() string {

@@ -20,7 +20,7 @@ const concurrency = 64
 func main() {
 	os.Exit(sdk.Main(sdk.Plugin{
 		Name: "lab", Version: "1.0.0",
-		Tools:  []sdk.Tool{noop(), runTrue(), flood(), tree(), crash(), prints()},
+		Tools:  []sdk.Tool{noop(), runTrue(), flood(), tree(), crash(), prints(), stray(), own()},
 		Probes: []sdk.Probe{{Name: "stock", Priority: sdk.Important, Run: stock}},
 	}))
 }

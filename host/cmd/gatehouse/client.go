@@ -28,11 +28,16 @@ type remote struct {
 }
 
 func (o *remote) flags(cmd *cobra.Command) {
+	o.whereFlags(cmd)
+	cmd.Flags().StringVar(&o.reason, "reason", "", "why, for the audit trail")
+}
+
+// whereFlags are those of a command that only looks.
+func (o *remote) whereFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.url, "url", "", "address of the running host (default: http:// and server.host:server.port)")
 	f.StringVar(&o.tokenFile, "token-file", "",
-		"file with a token of the role admin (default: GATEHOUSE_TOKEN of the environment, else the generated token)")
-	f.StringVar(&o.reason, "reason", "", "why, for the audit trail")
+		"file with a token (default: GATEHOUSE_TOKEN of the environment, else the generated token)")
 }
 
 const (
@@ -40,8 +45,11 @@ const (
 	maxAnswer     = 4 << 20 // bytes
 )
 
-// post asks the running host to do something, and returns its answer.
-func (a *app) post(ctx context.Context, o remote, path string) ([]byte, error) {
+// errNoHost is in the chain of an error when there is no host to ask, or none that lets us in.
+var errNoHost = errors.New("no host answers")
+
+// ask asks the running host for something, or to do something, and returns its answer.
+func (a *app) ask(ctx context.Context, o remote, method, path string) ([]byte, error) {
 	cfg, err := a.load()
 	if err != nil {
 		return nil, err
@@ -54,21 +62,32 @@ func (a *app) post(ctx context.Context, o remote, path string) ([]byte, error) {
 	if err != nil {
 		return nil, failure(err)
 	}
-	body, err := json.Marshal(map[string]string{"reason": o.reason})
+	body, err := o.body(method)
 	if err != nil {
 		return nil, failure(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	return answer(req)
+}
+
+// body is what is sent along: of a POST, the reason.
+func (o remote) body(method string) (io.Reader, error) {
+	if method != http.MethodPost {
+		return http.NoBody, nil
+	}
+	raw, err := json.Marshal(map[string]string{"reason": o.reason})
+	return bytes.NewReader(raw), err
 }
 
 // noRedirects is a client that takes its token nowhere else.
@@ -79,8 +98,8 @@ var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Reques
 func answer(req *http.Request) ([]byte, error) {
 	resp, err := noRedirects.Do(req)
 	if err != nil {
-		return nil, failure(fmt.Errorf("no host answers: %w; say where it is with --url, or start one with: "+
-			"gatehouse serve --transport http", err))
+		return nil, failure(fmt.Errorf("%w: %w; say where it is with --url, or start one with: "+
+			"gatehouse serve --transport http", errNoHost, err))
 	}
 	defer resp.Body.Close() // only read
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -135,8 +154,8 @@ func (a *app) clientToken(o remote, cfg config.Config) (string, error) {
 	}
 	token, err := auth.ReadToken(cfg.Server.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", errors.New("this needs a token of the role admin, and none was generated in the state directory: " +
-			"name a file with --token-file, or set GATEHOUSE_TOKEN")
+		return "", fmt.Errorf("%w to one without a token, and none was generated in the state directory: "+
+			"name a file with --token-file, or set GATEHOUSE_TOKEN", errNoHost)
 	}
 	return token, err
 }
@@ -149,7 +168,7 @@ func (a *app) switchCommand(verb, short string) *cobra.Command {
 		Example: "  gatehouse tools " + verb + " NmapTool --reason 'maintenance of the lab is " +
 			map[string]string{"enable": "over", "disable": "under way"}[verb] + "'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := a.post(cmd.Context(), o, "/tools/"+url.PathEscape(args[0])+"/"+verb); err != nil {
+			if _, err := a.ask(cmd.Context(), o, http.MethodPost, "/tools/"+url.PathEscape(args[0])+"/"+verb); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintf(a.stdout, "%s: %sd\n", line(args[0]), verb)
@@ -172,7 +191,7 @@ func (a *app) breakerCommand() *cobra.Command {
 		sub := &cobra.Command{
 			Use: verb + " TOOL", Short: short, Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				if _, err := a.post(cmd.Context(), o, "/tools/"+url.PathEscape(args[0])+"/breaker/"+verb); err != nil {
+				if _, err := a.ask(cmd.Context(), o, http.MethodPost, "/tools/"+url.PathEscape(args[0])+"/breaker/"+verb); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(a.stdout, "%s: breaker %s\n", line(args[0]), map[string]string{

@@ -26,6 +26,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/switches"
 	"github.com/gatehouse-mcp/gatehouse/shared/scope"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
@@ -78,16 +79,37 @@ func (a *app) read() (config.Loaded, error) {
 		return l, &exitError{code: exitUsage, err: err}
 	}
 	if len(l.Config.Plugins.Dirs) == 0 {
-		exe, err := os.Executable()
-		if err != nil {
+		if l.Config.Plugins.Dirs, err = defaultPluginDirs(); err != nil {
 			return l, &exitError{code: exitFailure, err: fmt.Errorf("find the plugins: %w", err)}
 		}
-		l.Config.Plugins.Dirs = []string{filepath.Join(filepath.Dir(exe), "plugins")}
 	}
 	if l.Config.Server.StateDir == "" {
 		l.Config.Server.StateDir = a.defaultStateDir()
 	}
 	return l, nil
+}
+
+// systemPluginDirs are where packages and administrators put plugins, in this order.
+var systemPluginDirs = []string{"/usr/local/lib/gatehouse/plugins", "/usr/lib/gatehouse/plugins"}
+
+// defaultPluginDirs are plugins/ beside the program and those of the system, as far as they are there; without
+// any, the first.
+func defaultPluginDirs() ([]string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	own := filepath.Join(filepath.Dir(exe), "plugins")
+	var dirs []string
+	for _, dir := range append([]string{own}, systemPluginDirs...) {
+		if _, err := os.Lstat(dir); err == nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	if len(dirs) == 0 {
+		dirs = []string{own}
+	}
+	return dirs, nil
 }
 
 // load is read for who does not care where a value came from.
@@ -120,8 +142,9 @@ func (a *app) getenv(name string) string {
 	return ""
 }
 
-// newHost wires everything behind the doors. Nothing is started yet.
-func (a *app) newHost(l config.Loaded, log *slog.Logger) (*host, error) {
+// newHost wires everything behind the doors, for a host that serves or for a single call. Nothing is started
+// yet.
+func (a *app) newHost(l config.Loaded, log *slog.Logger, serves bool) (*host, error) {
 	h := &host{reread: a.read, log: log, setLevel: func(string) {}}
 	h.force.Store(newForce(l))
 	cfg := &l.Config
@@ -134,7 +157,7 @@ func (a *app) newHost(l config.Loaded, log *slog.Logger) (*host, error) {
 		Version: version, Revision: revision(), Known: h.offers, Sources: h.sources(),
 	})
 	h.metrics.Loaded(time.Now())
-	if h.fleet, err = h.newFleet(cfg); err != nil {
+	if h.fleet, err = fleet.New(h.fleetConfig(serves)); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
 	credentials, err := configuredTokens(cfg.Auth)
@@ -170,18 +193,36 @@ func revision() string {
 	return ""
 }
 
-func (h *host) newFleet(cfg *config.Config) (*fleet.Fleet, error) {
-	return fleet.New(fleet.Config{
+// fleetConfig says how plugins are kept. A host that serves follows what happens in the directories; one that
+// is started for a single call does not.
+func (h *host) fleetConfig(serves bool) fleet.Config {
+	cfg := h.config()
+	fc := fleet.Config{
 		Dirs:         cfg.Plugins.Dirs,
 		Policy:       func(plugin string) tool.Policy { return h.config().PluginPolicy(plugin) },
 		Settings:     h.settings,
 		Wanted:       func(name string) bool { return h.config().Wanted(name) },
+		Launch:       fleet.Eager,
+		Trust:        fleet.Trust(cfg.Plugins.Trust),
+		Confine:      proc.Confinement{Landlock: proc.Landlock(cfg.Plugins.Landlock), RunAs: cfg.Plugins.RunAs},
+		NoNewPrivs:   fleet.NoNewPrivs(cfg.Plugins.NoNewPrivs),
+		Rescan:       -1,
 		StartTimeout: cfg.Plugins.StartTimeout.Duration(),
 		Logger:       h.log,
 		Changed:      h.catalogChanged,
 		StateChanged: h.pluginChanged,
-	})
+	}
+	if serves {
+		fc.Launch, fc.IdleTimeout = fleet.Launch(cfg.Plugins.Launch), cfg.Plugins.IdleTimeout.Duration()
+		fc.Rescan, fc.Settle = cfg.Plugins.RescanInterval.Duration(), settle
+		fc.MaxRSS = func() int64 { return int64(h.config().Plugins.MaxRSS) << 20 }
+		fc.AdoptOrphans = true
+	}
+	return fc
 }
+
+// settle is how long a change of the catalog waits for others, so that clients hear of both at once.
+const settle = 100 * time.Millisecond
 
 // settings are the numbers in force of a tool. What an operator switched holds over the configuration.
 func (h *host) settings(spec tool.Spec) catalog.Settings {
@@ -290,14 +331,6 @@ func (h *host) catalogChanged() {
 	if tell := h.changed.Load(); tell != nil {
 		(*tell)()
 	}
-}
-
-// pluginChanged tells of a plugin's new state; fleet has logged it.
-func (h *host) pluginChanged(s fleet.Status) {
-	h.hub.Publish("plugin", map[string]any{
-		"name": s.Name, "version": s.Version, "state": string(s.State), "restarts": s.Restarts, "error": s.Error,
-	})
-	h.kick()
 }
 
 // readyPatience is how long a door waits for the plugins before it opens: one that hangs in its start must

@@ -124,11 +124,11 @@ Without a command it serves: MCP on stdio, or what MCP_SERVER_TRANSPORT says.`,
 	f := root.PersistentFlags()
 	f.StringVar(&a.configFile, "config", "", "configuration file, YAML or JSON (environment: MCP_CONFIG_FILE)")
 	a.flag(root, "plugins-dir", "plugins.dirs", nil,
-		"directory with plugins; may be repeated (default: plugins/ beside this program)")
+		"directory with plugins; may be repeated (default: plugins/ beside this program, then the system's)")
 	a.flag(root, "log-level", "logging.level", "", "DEBUG, INFO, WARN or ERROR")
 	a.flag(root, "log-format", "logging.format", "", "structured (JSON) or simple")
 	root.AddCommand(a.serveCommand(), a.callCommand(), a.planCommand(), a.toolsCommand(), a.tokenCommand(),
-		a.breakerCommand(), a.configCommand(), a.auditCommand(), a.doctorCommand(),
+		a.pluginsCommand(), a.breakerCommand(), a.configCommand(), a.auditCommand(), a.doctorCommand(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
 				_, err := fmt.Fprintln(a.stdout, "gatehouse", version)

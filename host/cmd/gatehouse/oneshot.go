@@ -147,6 +147,21 @@ func (a *app) withTrail(ctx context.Context, name string, f func(*host) error) e
 // withHost runs f against a host that is started for it and ended after it.
 // It waits for the tool of a name, or with an empty one for all.
 func (a *app) withHost(ctx context.Context, name string, f func(*host) error) error {
+	return a.withoutPlugins(func(h *host) error {
+		stop := h.start(ctx, h.config().Plugins.StartTimeout.Duration()+time.Second, func() bool {
+			_, there := h.fleet.Catalog().Lookup(name)
+			return there
+		})
+		err := f(h)
+		if stopped := stop(); err == nil {
+			err = failure(stopped)
+		}
+		return err
+	})
+}
+
+// withoutPlugins runs f with a host of which nothing was started.
+func (a *app) withoutPlugins(f func(*host) error) error {
 	if _, said := a.flags["logging.format"]; !said {
 		a.flags["logging.format"] = "simple"
 	}
@@ -163,19 +178,11 @@ func (a *app) withHost(ctx context.Context, name string, f func(*host) error) er
 		defer out.Close()
 		log = out.Logger()
 	}
-	h, err := a.newHost(l, log)
+	h, err := a.newHost(l, log, false)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	stop := h.start(ctx, l.Config.Plugins.StartTimeout.Duration()+time.Second, func() bool {
-		_, there := h.fleet.Catalog().Lookup(name)
-		return there
-	})
-	err = f(h)
-	if stopped := stop(); err == nil {
-		err = failure(stopped)
-	}
-	return err
+	return f(h)
 }
 
 func (a *app) call(ctx context.Context, o oneShot, args []string) error {

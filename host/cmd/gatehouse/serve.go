@@ -55,7 +55,7 @@ func (a *app) serve(ctx context.Context) error {
 	for _, name := range config.UnknownVariables(a.environ) {
 		log.Warn("a variable of the environment looks like a setting and is none", "name", name)
 	}
-	h, err := a.newHost(l, log)
+	h, err := a.newHost(l, log, true)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
@@ -196,7 +196,7 @@ func (h *host) httpConfig(mcp http.Handler) httpdoor.Config {
 		Refused: h.refusedAtDoor,
 		Hosts:   httpdoor.HostsOf(h.config().Server.Host), Limits: h.limits, Events: h.hub,
 		SetEnabled: h.setEnabled, SetBreaker: h.setBreaker, Configuration: h.configuration,
-		MetricsJSON: h.metrics.JSON(),
+		MetricsJSON: h.metrics.JSON(), Plugins: plugins{h},
 	}
 	if h.config().Auth.Mode == config.AuthToken {
 		cfg.Tokens = h.tokens

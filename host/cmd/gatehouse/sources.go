@@ -52,6 +52,7 @@ func (h *host) pluginSamples() []metrics.PluginSample {
 	for _, s := range h.fleet.Status() {
 		all = append(all, metrics.PluginSample{
 			Name: s.Name, State: string(s.State), Pid: s.Pid, Restarts: s.Restarts,
+			Draining: s.Draining,
 		})
 	}
 	return all

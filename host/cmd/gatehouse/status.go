@@ -120,9 +120,11 @@ func (h *host) knownChecks(context.Context) map[string]health.Check {
 		checks["plugin:"+s.Name] = pluginCheck(s)
 	}
 	for i, p := range h.fleet.Problems() {
-		checks[fmt.Sprintf("problem:%d", i+1)] = health.Check{
-			Status: health.Degraded, Priority: health.Important, Message: problemText(p),
+		c := health.Check{Status: health.Degraded, Priority: health.Important, Message: problemText(p), Fix: p.Fix}
+		if p.Tool != "" { // a clash: nobody can tell which of the two was meant
+			c.Status = health.Unhealthy
 		}
+		checks[fmt.Sprintf("problem:%d", i+1)] = c
 	}
 	for _, e := range h.fleet.Catalog().Entries() {
 		checks["breaker:"+e.Spec.Name] = breakerCheck(h.router.State(e.Spec.Name))
@@ -166,16 +168,24 @@ func (h *host) catalogCheck() health.Check {
 	return c
 }
 
+// pluginCheck weighs a plugin's state. One that is idle, or has nothing to offer, is as it should be.
 func pluginCheck(s fleet.Status) health.Check {
-	c := health.Check{Status: health.Healthy, Priority: health.Important, Message: string(s.State)}
-	if s.State != fleet.Ready {
-		c.Status = health.Degraded
-	}
-	if s.State == fleet.Backoff || s.State == fleet.Quarantined {
+	c := health.Check{Status: health.Degraded, Priority: health.Important, Message: string(s.State), Fix: s.Fix}
+	switch s.State {
+	case fleet.Ready, fleet.Idle:
+		c.Status = health.Healthy
+	case fleet.Stopped:
+		c.Priority = health.Informational // somebody wanted it
+	case fleet.Backoff, fleet.Quarantined:
 		c.Status = health.Unhealthy
 	}
 	if s.Error != "" {
 		c.Message += ": " + s.Error
+	} else if s.Reason != "" {
+		c.Message += ": " + s.Reason
+	}
+	if s.Follower != "" {
+		c.Status, c.Message = health.Degraded, c.Message+"; what was to take its place does not start: "+s.Follower
 	}
 	return c
 }

@@ -1,18 +1,17 @@
 // Package discover finds plugins in directories. [Scan] starts nothing: it tells which files may be started,
-// each as a [Candidate] with the hash of its bytes, and which it refuses, each as a [Refusal] that says why
-// and what to type.
+// each as a [Candidate] with a [Stamp] of its version, and which it refuses, each as a [Refusal] that says
+// why and what to type. [Watch] tells when it is time for another scan, and [Sum] hashes a file.
 //
 //	found := discover.Scan([]string{"/usr/lib/gatehouse/plugins"})
 //	for _, c := range found.Candidates {
-//		fmt.Println(c.Name, c.Path, c.Stamp.Size)
+//		fmt.Println(c.Name, c.Path, c.Stamp.Size, c.Locked, c.Pin)
 //	}
 package discover
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/pin"
@@ -28,6 +27,12 @@ type Candidate struct {
 	Pin    *pin.Pin // what the lock file says of this file; nil: nothing
 }
 
+// Same reports whether two scans found the same file, in the same version, under the same lock.
+func (c Candidate) Same(o Candidate) bool {
+	samePin := c.Pin == nil && o.Pin == nil || c.Pin != nil && o.Pin != nil && c.Pin.Same(*o.Pin)
+	return c.Path == o.Path && c.Stamp == o.Stamp && c.Locked == o.Locked && samePin
+}
+
 // Stamp tells one version of a file from another without reading it. Two stamps are equal as long as nobody
 // wrote to the file, or put another in its place.
 type Stamp struct {
@@ -41,6 +46,9 @@ type Refusal struct {
 	Path   string
 	Reason string // one clause, such as "others may write to it"
 	Fix    string // a command to type, or one sentence
+
+	// Temporary says that it could not be looked at, for a reason of the machine's such as too many open files.
+	Temporary bool
 }
 
 // Result is what a scan found. Each list is sorted by path and names a path once.
@@ -48,11 +56,16 @@ type Result struct {
 	Candidates []Candidate
 	Refusals   []Refusal // files and directories that are there, and not safe to use
 	Missing    []Refusal // directories asked for that are not there, or cannot be read
+	Dirs       []string  // that were looked through, resolved; in the order of the question
 }
 
 // Scan looks through directories and everything below them. It refuses what somebody other than root and the
-// user of this process could change, as whoever can change a plugin can do what the host can. The directories
-// that lead to one of dirs are the caller's to judge.
+// user of this process could change, as whoever can change a plugin can do what the host can. That goes for
+// every directory and symbolic link on the way from / to one of dirs as well: who can rename a directory can
+// put another in its place. Only there a directory that is everybody's may be, if it is sticky as /tmp is.
+//
+// A directory with a lock file, see package pin, has only Locked candidates. When the lock file is no good,
+// that is a Refusal, and none of them has a Pin: nothing runs until somebody has settled it.
 //
 // Taken are executable regular files that hold a native program or start with "#!". Passed over in silence
 // are hidden names, names that mark a test or a half-made thing (Test*, Mock*, Abstract*, Example*, _*,
@@ -62,10 +75,22 @@ func Scan(dirs []string) Result {
 	for _, dir := range dirs {
 		scanDir(dir, os.Geteuid(), &res)
 	}
+	// The same file may lie in two of dirs, one below the other: the stricter lock holds.
+	slices.SortStableFunc(res.Candidates, func(a, b Candidate) int { return cmp.Compare(rank(a), rank(b)) })
 	res.Candidates = byPath(res.Candidates, func(c Candidate) string { return c.Path })
 	res.Refusals = byPath(res.Refusals, func(r Refusal) string { return r.Path })
 	res.Missing = byPath(res.Missing, func(r Refusal) string { return r.Path })
 	return res
+}
+
+func rank(c Candidate) int {
+	switch {
+	case c.Locked && c.Pin == nil:
+		return 0
+	case c.Locked:
+		return 1
+	}
+	return 2
 }
 
 // byPath sorts and drops what came twice: a link beside its file, or one directory asked for under two names.
@@ -78,10 +103,16 @@ func scanDir(dir string, euid int, res *Result) {
 	missing := func(err error) {
 		res.Missing = append(res.Missing, Refusal{
 			Path: dir, Reason: "the plugin directory cannot be used: " + cause(err),
-			Fix: "mkdir -p " + quote(dir) + ", or take it out of the configuration",
+			Fix:       "mkdir -p " + quote(dir) + ", or take it out of the configuration",
+			Temporary: temporary(err),
 		})
 	}
-	base, err := resolve(dir)
+	base, err := safeWay(dir, euid)
+	var bad *flawed
+	if errors.As(err, &bad) {
+		res.Refusals = append(res.Refusals, Refusal{Path: dir, Reason: bad.reason, Fix: bad.fix})
+		return
+	}
 	if err != nil {
 		missing(err)
 		return
@@ -92,16 +123,9 @@ func scanDir(dir string, euid int, res *Result) {
 		return
 	}
 	defer root.Close() // nothing was written through it
+	res.Dirs = append(res.Dirs, base)
 	w := walker{root: root, base: base, euid: euid, res: res}
-	if err := w.dir("."); err != nil {
+	if err := w.start(); err != nil {
 		missing(err)
 	}
-}
-
-func resolve(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", fmt.Errorf("make absolute: %w", err)
-	}
-	return filepath.EvalSymlinks(abs)
 }

@@ -129,8 +129,8 @@ func TestALinkToAnOrdinaryFileOutsideIsPassedOver(t *testing.T) {
 	}
 }
 
-// TestTheOwnerMustBeRootOrTheHost looks with the eyes of a host of another user. What root owns is fit for all
-// users, so root gives the files away.
+// TestTheOwnerMustBeRootOrTheHost looks with the eyes of a host of another user. What root owns is fit for
+// all users, so root gives the files away.
 func TestTheOwnerMustBeRootOrTheHost(t *testing.T) {
 	base := tree(t, map[string]string{"tool": elf, "dir/tool": elf})
 	owner, host := os.Geteuid(), os.Geteuid()+1

@@ -12,6 +12,11 @@ import (
 // flaw is what makes a file or directory unfit, and the way to mend it.
 type flaw struct{ reason, fix string }
 
+// flawed is a flaw on its way up.
+type flawed struct{ flaw }
+
+func (f *flawed) Error() string { return f.reason }
+
 const writableByOthers fs.FileMode = 0o022
 
 // unsafeDir judges a directory that a plugin lies in. The set-group-id bit of a directory is harmless: it
@@ -22,6 +27,26 @@ func unsafeDir(path string, info fs.FileInfo, euid int) (flaw, bool) {
 	}
 	if info.Mode()&writableByOthers != 0 {
 		return flaw{"its group or others may put files into it", "chmod go-w " + quote(path)}, true
+	}
+	return flaw{}, false
+}
+
+// unsafeStep judges what stands on the way to a plugin directory: a directory or a symbolic link. In a sticky
+// directory others may make new things, and replace what is theirs alone; so the owner of a link counts.
+func unsafeStep(path string, info fs.FileInfo, euid int) (flaw, bool) {
+	const elsewhere = ", or keep the plugins in another directory"
+	if f, bad := unsafeOwner(path, info, euid); bad {
+		if info.Mode()&fs.ModeSymlink != 0 {
+			f.fix = strings.Replace(f.fix, "chown ", "chown -h ", 1)
+		}
+		return flaw{path + " is on the way to it: " + f.reason, f.fix + elsewhere}, true
+	}
+	mode := info.Mode()
+	if mode.IsDir() && mode&fs.ModeSticky == 0 && openToOthers(info, euid) {
+		return flaw{
+			path + " is on the way to it, and its group or others may put another directory there",
+			"chmod go-w " + quote(path) + elsewhere,
+		}, true
 	}
 	return flaw{}, false
 }
@@ -63,6 +88,19 @@ func leaves(path, target string) flaw {
 
 func unreadable(path string, err error) flaw {
 	return flaw{"it cannot be read: " + cause(err), "chmod u+r " + quote(path) + ", or take it away"}
+}
+
+// temporary reports whether an error says nothing about the file or directory that it came with, so that what
+// was there before may well be there still.
+func temporary(err error) bool {
+	for _, lasting := range []error{
+		fs.ErrNotExist, fs.ErrPermission, syscall.ENOTDIR, syscall.ELOOP, syscall.ENAMETOOLONG,
+	} {
+		if errors.Is(err, lasting) {
+			return false
+		}
+	}
+	return true
 }
 
 // cause is an error without the path, which stands beside it anyway.

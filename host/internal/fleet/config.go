@@ -87,6 +87,10 @@ type Config struct {
 	// changes in quick succession may share a call. It must return before Run can. Nil: nobody.
 	Changed func()
 
+	// Settle is how long a change of the catalog waits for others before Changed is called, so that files which
+	// are dropped in together are one change to clients; zero: not at all.
+	Settle time.Duration
+
 	// StateChanged is told each change of a plugin's state, by the plugin's own goroutine; nil: nobody.
 	StateChanged func(Status)
 }

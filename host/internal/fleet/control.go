@@ -2,17 +2,16 @@ package fleet
 
 import (
 	"context"
-	"path/filepath"
-	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // Restart has another process take the place of the one that a plugin has, without a failed call, or starts
-// one that has none. It waits until that has come to something, and returns what the plugin is then. An error
-// says that there is no such plugin, or that ctx ended; a plugin that does not start has it in its status.
-func (f *Fleet) Restart(ctx context.Context, name, reason string) (Status, error) {
-	return f.ask(ctx, name, func(o *orders) {
+// one that has none. path is that of its file. It waits until that has come to something, and returns what the
+// plugin is then. An error says that there is no such plugin, or that ctx ended; why a plugin does not start is
+// in its status.
+func (f *Fleet) Restart(ctx context.Context, path, reason string) (Status, error) {
+	return f.ask(ctx, path, func(o *orders) {
 		o.halted = false
 		o.renew = "somebody asked for a restart"
 		if reason != "" {
@@ -23,18 +22,18 @@ func (f *Fleet) Restart(ctx context.Context, name, reason string) (Status, error
 
 // Stop has a plugin finish its calls and end its process. Its tools stay, and say that it is stopped, until
 // Start or Restart, or until the host starts again.
-func (f *Fleet) Stop(ctx context.Context, name, reason string) (Status, error) {
-	return f.ask(ctx, name, func(o *orders) { o.halted, o.halt = true, reason })
+func (f *Fleet) Stop(ctx context.Context, path, reason string) (Status, error) {
+	return f.ask(ctx, path, func(o *orders) { o.halted, o.halt = true, reason })
 }
 
 // Start undoes Stop, and has a plugin tried again that is not restarted any more.
-func (f *Fleet) Start(ctx context.Context, name string) (Status, error) {
-	return f.ask(ctx, name, func(o *orders) { o.halted = false })
+func (f *Fleet) Start(ctx context.Context, path string) (Status, error) {
+	return f.ask(ctx, path, func(o *orders) { o.halted = false })
 }
 
 // ask changes the orders of a plugin and waits for the outcome.
-func (f *Fleet) ask(ctx context.Context, name string, change func(*orders)) (Status, error) {
-	m, err := f.named(name)
+func (f *Fleet) ask(ctx context.Context, path string, change func(*orders)) (Status, error) {
+	m, err := f.at(path)
 	if err != nil {
 		return Status{}, err
 	}
@@ -59,30 +58,14 @@ func (f *Fleet) ask(ctx context.Context, name string, change func(*orders)) (Sta
 	}
 }
 
-// named finds a plugin by its own name, else by that of its file, else by its path.
-func (f *Fleet) named(name string) (*member, error) {
-	all := f.all()
-	for _, matches := range []func(*member) bool{
-		func(m *member) bool { return m.displayName() == name },
-		func(m *member) bool { return filepath.Base(m.path) == name },
-		func(m *member) bool { return m.path == name },
-	} {
-		var found []*member
-		var paths []string
-		for _, m := range all {
-			if matches(m) {
-				found, paths = append(found, m), append(paths, m.path)
-			}
-		}
-		switch {
-		case len(found) == 1:
-			return found[0], nil
-		case len(found) > 1:
-			return nil, tool.Errorf(tool.KindValidation, "%d plugins are called %q: %s", len(found), name,
-				strings.Join(paths, ", ")).Suggest("name the file, or take the others away")
+// at finds the plugin of a file.
+func (f *Fleet) at(path string) (*member, error) {
+	for _, m := range f.all() {
+		if m.path == path {
+			return m, nil
 		}
 	}
-	return nil, tool.Errorf(tool.KindToolNotFound, "there is no plugin %q", name).
+	return nil, tool.Errorf(tool.KindToolNotFound, "there is no plugin %s any more", path).
 		Suggest("list the plugins to see what this host has: GET /plugins, or gatehouse plugins list")
 }
 

@@ -28,7 +28,7 @@ func TestARestartFailsNoCall(t *testing.T) {
 		}()
 		synctest.Wait()
 		old := w.process()
-		s, err := w.Restart(t.Context(), "fake", "it looked odd")
+		s, err := w.Restart(t.Context(), "/plugins/fake", "it looked odd")
 		if err != nil || s.State != Ready || !strings.Contains(s.Reason, "it looked odd") || s.Draining != 1 {
 			t.Errorf("Restart() = %+v, %v; want a new process, and why", s, err)
 		}
@@ -51,7 +51,7 @@ func TestAStoppedPluginStaysSoUntilItIsStarted(t *testing.T) {
 		w := newWorld(t, Config{}, "fake")
 		defer w.run()()
 		old := w.process()
-		s, err := w.Stop(t.Context(), "fake", "maintenance")
+		s, err := w.Stop(t.Context(), "/plugins/fake", "maintenance")
 		if err != nil || s.State != Stopped || !strings.Contains(s.Reason, "maintenance") {
 			t.Errorf("Stop() = %+v, %v; want it stopped, and why", s, err)
 		}
@@ -65,7 +65,7 @@ func TestAStoppedPluginStaysSoUntilItIsStarted(t *testing.T) {
 		if e := tool.AsError(err); e.Kind != tool.KindUnavailable || !strings.Contains(e.Message, "operator") {
 			t.Errorf("call = %v, want unavailable by an operator's wish", err)
 		}
-		if s, err = w.Start(t.Context(), "fake"); err != nil || s.State != Ready {
+		if s, err = w.Start(t.Context(), "/plugins/fake"); err != nil || s.State != Ready {
 			t.Errorf("Start() = %+v, %v; want it ready", s, err)
 		}
 		if _, err := call(w.Fleet, "FakeTool"); err != nil {
@@ -85,13 +85,13 @@ func TestAStartTriesAQuarantinedPluginAgain(t *testing.T) {
 		}
 		defer w.run()()
 		w.wantState(Quarantined)
-		if s, err := w.Start(t.Context(), "fake"); err != nil || s.State != Quarantined || s.Error == "" {
+		if s, err := w.Start(t.Context(), "/plugins/fake"); err != nil || s.State != Quarantined || s.Error == "" {
 			t.Errorf("Start() = %+v, %v; want the plugin in quarantine again, with its error", s, err)
 		}
-		if s, err := w.Restart(t.Context(), "fake", ""); err != nil || s.State != Ready {
+		if s, err := w.Restart(t.Context(), "/plugins/fake", ""); err != nil || s.State != Ready {
 			t.Errorf("Restart() = %+v, %v; want it ready", s, err)
 		}
-		if s, err := w.Start(t.Context(), "fake"); err != nil || s.State != Ready || w.starts.Load() != 3 {
+		if s, err := w.Start(t.Context(), "/plugins/fake"); err != nil || s.State != Ready || w.starts.Load() != 3 {
 			t.Errorf("Start() of one that runs = %+v, %v; want no other process", s, err)
 		}
 	})
@@ -105,7 +105,7 @@ func TestARestartInBackoffDoesNotWait(t *testing.T) {
 		synctest.Wait()
 		w.wantState(Backoff)
 		began := time.Now()
-		if s, err := w.Restart(t.Context(), "fake", ""); err != nil || s.State != Ready || time.Since(began) > 0 {
+		if s, err := w.Restart(t.Context(), "/plugins/fake", ""); err != nil || s.State != Ready || time.Since(began) > 0 {
 			t.Errorf("Restart() = %+v, %v after %v; want it ready at once", s, err, time.Since(began))
 		}
 	})
@@ -123,7 +123,7 @@ func TestARestartThatFailsLeavesTheProcess(t *testing.T) {
 		}
 		defer w.run()()
 		old := w.process()
-		s, err := w.Restart(t.Context(), "fake", "")
+		s, err := w.Restart(t.Context(), "/plugins/fake", "")
 		if err != nil || s.State != Ready || s.Follower != "no memory" || old.closed.Load() {
 			t.Errorf("Restart() = %+v, %v; want the old process to serve, and what was wrong", s, err)
 		}
@@ -134,27 +134,12 @@ func TestARestartThatFailsLeavesTheProcess(t *testing.T) {
 	})
 }
 
-func TestControlNamesOnePlugin(t *testing.T) {
+func TestThereIsNoControlOfWhatIsNotThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, Config{}, "a", "b", "b2")
-		w.birth = func(_ int, c discover.Candidate) (*fakeProcess, tool.Handler, error) {
-			name := map[string]string{"a": "alpha", "b": "beta", "b2": "beta"}[c.Name]
-			return newFakeProcess(), &hosttest.Fake{Manifest: hosttest.OneTool(name, c.Name+"Tool")}, nil
-		}
+		w := newWorld(t, Config{}, "a")
 		defer w.run()()
-		for name, want := range map[string]string{
-			"alpha": "/plugins/a", "a": "/plugins/a", "b": "/plugins/b", "/plugins/b2": "/plugins/b2",
-		} {
-			if s, err := w.Restart(t.Context(), name, ""); err != nil || s.Path != want {
-				t.Errorf("Restart(%q) = %s, %v, want %s", name, s.Path, err, want)
-			}
-		}
-		if _, err := w.Restart(t.Context(), "beta", ""); tool.KindOf(err) != tool.KindValidation ||
-			!strings.Contains(err.Error(), "/plugins/b, /plugins/b2") {
-			t.Errorf("Restart(beta) = %v, want a choice of two", err)
-		}
-		if _, err := w.Stop(t.Context(), "gamma", ""); tool.KindOf(err) != tool.KindToolNotFound {
-			t.Errorf("Stop(gamma) = %v, want that there is none", err)
+		if _, err := w.Stop(t.Context(), "/plugins/b", ""); tool.KindOf(err) != tool.KindToolNotFound {
+			t.Errorf("Stop() = %v, want that there is none", err)
 		}
 	})
 }
@@ -288,7 +273,7 @@ func TestNoNewPrivsYieldsToWhatAToolNeeds(t *testing.T) {
 				}
 				defer w.run()()
 				w.wantState(Ready)
-				if _, err := w.Restart(t.Context(), "fake", ""); err != nil {
+				if _, err := w.Restart(t.Context(), "/plugins/fake", ""); err != nil {
 					t.Fatal(err)
 				}
 				var got []bool

@@ -33,6 +33,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
@@ -131,15 +132,26 @@ func (f *Fleet) adopt(ctx context.Context) (stop func()) {
 	}
 }
 
-// announce calls Changed, one call at a time, until the members have left.
+// announce calls Changed, one call at a time, until the members have left. Changes within Config.Settle share
+// a call.
 func (f *Fleet) announce(left <-chan struct{}) {
 	for {
 		select {
 		case <-f.dirty:
-			f.cfg.Changed()
 		case <-left:
 			return
 		}
+		if f.cfg.Settle > 0 {
+			select {
+			case <-time.After(f.cfg.Settle):
+			case <-left:
+			}
+			select {
+			case <-f.dirty:
+			default:
+			}
+		}
+		f.cfg.Changed()
 	}
 }
 

@@ -96,11 +96,8 @@ func (f *Fleet) mirror(ctx context.Context, wg *sync.WaitGroup) {
 func (f *Fleet) missed(without map[string]*member, found discover.Result, members *[]*member) (gone []*member) {
 	waiting := false
 	for _, m := range without {
-		unseen := slices.ContainsFunc(found.Missing, func(r discover.Refusal) bool {
-			return r.Temporary && within(r.Path, m.path)
-		})
 		switch {
-		case unseen:
+		case unseen(found, m.path):
 			*members = append(*members, m)
 		case m.missing(time.Now()) < removalGrace && !refused(found, m.path):
 			waiting = true
@@ -114,6 +111,13 @@ func (f *Fleet) missed(without map[string]*member, found discover.Result, member
 		time.AfterFunc(removalGrace, f.Rescan)
 	}
 	return gone
+}
+
+// unseen reports whether a file could not be looked at, so that nobody knows whether it is there.
+func unseen(found discover.Result, path string) bool {
+	return slices.ContainsFunc(slices.Concat(found.Missing, found.Refusals), func(r discover.Refusal) bool {
+		return r.Temporary && within(r.Path, path)
+	})
 }
 
 // refused reports whether a file, or a directory on its way, is there and must not be used: no grace for that.

@@ -367,3 +367,24 @@ func TestOneAnnouncementForAnUpgrade(t *testing.T) {
 		}
 	})
 }
+
+func TestFilesThatComeTogetherAreOneAnnouncement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		announced := 0
+		w := newWorld(t, Config{Settle: 100 * time.Millisecond, Changed: func() { announced++ }})
+		named(w)
+		birth := w.birth
+		w.birth = func(n int, c discover.Candidate) (*fakeProcess, tool.Handler, error) {
+			<-time.After(time.Duration(n) * 20 * time.Millisecond)
+			return birth(n, c)
+		}
+		defer w.run()()
+		w.put(func([]discover.Candidate) []discover.Candidate {
+			return []discover.Candidate{file("a"), file("b"), file("c")}
+		})
+		w.sleep(time.Minute)
+		if announced != 1 || len(w.Catalog().Names()) != 3 {
+			t.Errorf("Changed was called %d times for tools %v, want 1", announced, w.Catalog().Names())
+		}
+	})
+}

@@ -29,6 +29,7 @@ type Status struct {
 	Name     string // the plugin's own, once it has described itself; before that its file's
 	Version  string
 	Path     string
+	Dir      string // the plugin directory that it lies in
 	SHA256   string // of the bytes that run, or ran last; "": none did
 	Pinned   bool   // whether a lock file has the file
 	Launch   Launch
@@ -84,7 +85,7 @@ func (f *Fleet) Problems() []Problem {
 func (m *member) status(c *catalog.Catalog) Status {
 	m.mu.Lock()
 	s := Status{
-		Name: m.name, Version: m.version, Path: m.path, Pinned: m.orders.candidate.Pin != nil,
+		Name: m.name, Version: m.version, Path: m.path, Dir: m.orders.candidate.Dir, Pinned: m.orders.candidate.Pin != nil,
 		Launch: m.fleet.cfg.Launch, State: m.state, Reason: m.reason, Since: m.since, Pid: m.pid,
 		Draining: len(m.draining), Restarts: m.restarts,
 	}
