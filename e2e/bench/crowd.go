@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -62,15 +63,17 @@ func (s *site) buildCrowd(ctx context.Context) (dir string, err error) {
 		return "", err
 	}
 	for i := range crowd {
-		if err := copyProgram(one, filepath.Join(dir, fmt.Sprintf("many%03d", i))); err != nil {
+		name := fmt.Sprintf("many%03d", i)
+		if err := copyProgram(one, filepath.Join(dir, name), name); err != nil {
 			return "", err
 		}
 	}
 	return dir, nil
 }
 
-// copyProgram puts a copy under a name at once, as an installer does.
-func copyProgram(from, to string) error {
+// copyProgram puts a copy under a name at once, as an installer does. What is added at its end makes it another
+// program to who goes by the bytes.
+func copyProgram(from, to, more string) error {
 	src, err := os.Open(from)
 	if err != nil {
 		return err
@@ -81,7 +84,7 @@ func copyProgram(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(dst, src); err != nil {
+	if _, err := io.Copy(dst, io.MultiReader(src, strings.NewReader(more))); err != nil {
 		_ = dst.Close()
 		return err
 	}

@@ -102,7 +102,7 @@ func measureSwap(ctx context.Context, s *site) ([]row, error) {
 		return nil, err
 	}
 	file := filepath.Join(dir, "lab")
-	if err := copyProgram(s.labPlugin(), file); err != nil {
+	if err := copyProgram(s.labPlugin(), file, ""); err != nil {
 		return nil, err
 	}
 	h, err := s.startHTTP(ctx, dir)
@@ -143,7 +143,7 @@ func (h *httpHost) swapOnce(ctx context.Context, l *load, from, to string) (quie
 		return 0, 0, err
 	}
 	exchanged := time.Now()
-	if err := copyProgram(from, to); err != nil {
+	if err := copyProgram(from, to, exchanged.String()); err != nil {
 		return 0, 0, err
 	}
 	for {
@@ -196,7 +196,7 @@ func measureCrashLoop(ctx context.Context, s *site) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := copyProgram(s.labPlugin(), filepath.Join(dir, "lab")); err != nil {
+	if err := copyProgram(s.labPlugin(), filepath.Join(dir, "lab"), ""); err != nil {
 		return nil, err
 	}
 	h, err := s.startHTTP(ctx, dir)

@@ -80,11 +80,13 @@ func ServerOptions() []grpc.ServerOption {
 	}
 }
 
-// DialOptions are the limits of the host's connection to a plugin.
+// DialOptions are the limits of the host's connection to a plugin. The connection is made once and kept: the
+// host removes the socket's file as soon as it stands, so that there is nothing to dial again.
 func DialOptions() []grpc.DialOption {
-	return []grpc.DialOption{grpc.WithDefaultCallOptions(
-		grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage),
-	)}
+	return []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithIdleTimeout(0), // without calls for half an hour gRPC would hang up, to dial again
+	}
 }
 
 // service joins go-plugin with the two ends.

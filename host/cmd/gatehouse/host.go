@@ -25,6 +25,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/manifests"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/switches"
@@ -45,6 +46,7 @@ type host struct {
 	hub      *events.Hub
 	switches *switches.Switches
 	tokens   *auth.Tokens
+	cgroup   *proc.Cgroup    // nil: plugins get none of their own
 	trail    *audit.Trail    // nil: none is kept
 	checker  *health.Checker // nil: until it serves
 
@@ -143,9 +145,9 @@ func (a *app) getenv(name string) string {
 }
 
 // newHost wires everything behind the doors, for a host that serves or for a single call. Nothing is started
-// yet.
-func (a *app) newHost(l config.Loaded, log *slog.Logger, serves bool) (*host, error) {
-	h := &host{reread: a.read, log: log, setLevel: func(string) {}}
+// yet. cgroup may be nil.
+func (a *app) newHost(l config.Loaded, log *slog.Logger, serves bool, cgroup *proc.Cgroup) (*host, error) {
+	h := &host{reread: a.read, log: log, setLevel: func(string) {}, cgroup: cgroup}
 	h.force.Store(newForce(l))
 	cfg := &l.Config
 	var err error
@@ -213,12 +215,23 @@ func (h *host) fleetConfig(serves bool) fleet.Config {
 		StateChanged: h.pluginChanged,
 	}
 	if serves {
+		fc.Manifests = h.remembered()
 		fc.Launch, fc.IdleTimeout = fleet.Launch(cfg.Plugins.Launch), cfg.Plugins.IdleTimeout.Duration()
 		fc.Rescan, fc.Settle = cfg.Plugins.RescanInterval.Duration(), settle
 		fc.MaxRSS = func() int64 { return int64(h.config().Plugins.MaxRSS) << 20 }
-		fc.AdoptOrphans = true
+		fc.AdoptOrphans, fc.Cgroup = true, h.cgroup
 	}
 	return fc
+}
+
+// remembered opens the cache of manifests. A host does without one that cannot be used.
+func (h *host) remembered() *manifests.Cache {
+	cache, err := manifests.Open(filepath.Join(h.config().Server.StateDir, "manifests"))
+	if err != nil {
+		h.log.Warn("what plugins offer is not remembered from one start to the next", "error", err)
+		return nil
+	}
+	return cache
 }
 
 // settle is how long a change of the catalog waits for others, so that clients hear of both at once.

@@ -178,7 +178,7 @@ func (a *app) withoutPlugins(f func(*host) error) error {
 		defer out.Close()
 		log = out.Logger()
 	}
-	h, err := a.newHost(l, log, false)
+	h, err := a.newHost(l, log, false, nil)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}

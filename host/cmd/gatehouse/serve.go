@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/mcpdoor"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 )
 
 // instructions are what an assistant reads about this server.
@@ -55,12 +56,21 @@ func (a *app) serve(ctx context.Context) error {
 	for _, name := range config.UnknownVariables(a.environ) {
 		log.Warn("a variable of the environment looks like a setting and is none", "name", name)
 	}
-	h, err := a.newHost(l, log, true)
-	if err != nil {
-		return &exitError{code: exitUsage, err: err}
-	}
 	if err := os.MkdirAll(l.Config.Server.StateDir, 0o700); err != nil {
 		log.Warn("the state directory cannot be made; what is switched while the host runs will be refused", "error", err)
+	}
+	cgroup, err := proc.NewCgroup()
+	if err != nil {
+		log.Debug("plugins get no cgroup of their own", "error", err) // their layers say so as well
+	}
+	defer func() {
+		if err := cgroup.Close(); err != nil {
+			log.Warn("the cgroup of the plugins is left behind", "error", err)
+		}
+	}()
+	h, err := a.newHost(l, log, true, cgroup)
+	if err != nil {
+		return &exitError{code: exitUsage, err: err}
 	}
 	h.setLevel = func(name string) { out.SetLevel(level(name)) }
 	h.warn(l)

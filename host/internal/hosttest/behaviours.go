@@ -45,12 +45,21 @@ func Behaviours() map[string]func() {
 		"freeze":        served("freeze", freeze), // stops itself
 		"lies":          served("lies", lies),
 
+		// Those that leave something behind, or hold on to it.
+		"orphan":        served("orphan", orphan), // a child of a child, in a session of its own
+		"orphan-parent": orphanParent,
+		"leaky":         served("leaky", leaky), // keeps the memory of each call
+		"fds":           fds,                    // tells which descriptors it was started with
+
 		// Those that must be killed.
 		"deaf":       func() { ignoreSignals(); wire.Serve(fakeFor("deaf", echo)) },
 		"parent":     served("parent", parent), // leaves a child that holds its stderr
 		"deaf-child": func() { ignoreSignals(); select {} },
 	}
 }
+
+// realStderr is the process's own, where go-plugin puts a pipe of its making in os.Stderr's place.
+var realStderr = os.Stderr
 
 type call = func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error)
 
@@ -162,8 +171,7 @@ func parent(_ context.Context, _ tool.Request, emit func(tool.Event)) (tool.Resu
 	if err != nil {
 		return tool.Result{}, tool.Errorf(tool.KindExecution, "find myself: %w", err)
 	}
-	// The plugin's own stderr, where go-plugin has put a pipe of its making in os.Stderr's place.
-	child := exec.Cmd{Path: self, Args: []string{"deaf-child"}, Stderr: os.NewFile(2, "stderr")}
+	child := exec.Cmd{Path: self, Args: []string{"deaf-child"}, Stderr: realStderr}
 	if err := child.Start(); err != nil {
 		return tool.Result{}, tool.Errorf(tool.KindExecution, "start a child: %w", err)
 	}

@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -80,12 +81,22 @@ func Install(t testing.TB, dir, name string) string {
 	if err != nil {
 		t.Fatalf("look at the test binary: %v", err)
 	}
-	// A link is preferred: a file that was written just now may be "busy", as a child that another goroutine
-	// is forking at this moment holds its descriptor.
+	// A link is preferred: the binary is large.
 	if info.Mode()&0o022 != 0 || os.Link(self, path) != nil {
 		if err := copyFile(path, self); err != nil {
 			t.Fatalf("install %s: %v", name, err)
 		}
+	}
+	return path
+}
+
+// InstallScript puts a shell script into dir and returns its path. Its first line names the shell. To become
+// a plugin it executes one: `exec DIR/echo`.
+func InstallScript(t testing.TB, dir, name, shell string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := writeFile(path, strings.NewReader("#!/bin/sh\n"+shell+"\n")); err != nil {
+		t.Fatalf("install script %s: %v", name, err)
 	}
 	return path
 }
@@ -96,15 +107,23 @@ func copyFile(to, from string) error {
 		return err
 	}
 	defer src.Close() // only read
-	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	return writeFile(to, src)
+}
+
+// writeFile makes an executable file. A child that is being forked meanwhile would hold the descriptor until
+// it has executed its own file, and the file could be executed by nobody as long as that.
+func writeFile(path string, content io.Reader) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(dst, src); err != nil {
-		_ = dst.Close() // the copy has failed already
+	if _, err := io.Copy(f, content); err != nil {
+		_ = f.Close() // the copy has failed already
 		return err
 	}
-	return dst.Close()
+	return f.Close()
 }
 
 // Env is an environment for plugins that are test binaries. Under the race detector a process sleeps for a

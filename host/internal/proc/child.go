@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -16,6 +17,8 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // child is the process under a Process, in the form that go-plugin asks for. With go-plugin's own runner the
@@ -24,8 +27,16 @@ import (
 type child struct {
 	name string
 	dir  string // private to this process
+	mark string // what its descendants are known by
 	cmd  *exec.Cmd
 	out  words // what is remembered of stderr
+
+	image       *image
+	confinement Confinement
+	account     *account // nil: the host's own
+	cell        *cell    // nil: it has none
+	certificate string   // of the host, for the plugin
+	socket      string   // where the plugin listens; written before go-plugin's Start returns
 
 	stdout, stderr, lifeline *os.File // the host's ends of the pipes
 	done                     chan struct{}
@@ -34,26 +45,37 @@ type child struct {
 	killed bool       // asked for, perhaps before the start
 	alive  bool       // between exec and the moment before the pid is free for others
 
-	pid int   // written before Start returns
-	err error // written before done is closed
+	pid    int          // written before Start returns, as is layers
+	layers []tool.Layer // what confines it
+	err    error        // written before done is closed
 }
 
 var _ runner.Runner = (*child)(nil)
 
-func newChild(cfg Config, dir string) *child {
-	return &child{
-		name: cfg.Name, dir: dir, done: make(chan struct{}), out: words{heard: make(chan struct{})},
-		cmd: &exec.Cmd{
-			Path: cfg.Path, Args: []string{cfg.Path}, Dir: dir, Env: environment(cfg.Env, dir),
-			SysProcAttr: sysProcAttr(),
-		},
+// newChild makes a child for an image. What it holds is let go by its end, or by discard.
+func newChild(cfg Config, im *image, dir string, a *account) *child {
+	name := kin.name()
+	c := &child{
+		name: cfg.Name, dir: dir, mark: kin.mark(name), image: im, confinement: cfg.Confine, account: a,
+		done: make(chan struct{}), out: words{heard: make(chan struct{})},
 	}
+	c.cmd = &exec.Cmd{
+		Path: im.exec(), Args: []string{cfg.Path}, Dir: dir, SysProcAttr: sysProcAttr(), ExtraFiles: im.extra(),
+		Env: append(environment(cfg.Env, dir), envFile+"="+cfg.Path, envRun+"="+c.mark),
+	}
+	a.become(c.cmd.SysProcAttr)
+	var why error
+	c.cell, why = cfg.Cgroup.cell(name)
+	c.cell.hold(c.cmd.SysProcAttr)
+	c.layers = []tool.Layer{sessionLayer(), im.layer(), environmentLayer(), cgroupLayer(why), deathLayer()}
+	return c
 }
 
 // prepare adds what go-plugin wants the plugin to know. Of two values for one key the last is taken: the
 // socket goes into our own directory, as go-plugin's lies one level deeper than a socket's path has room for.
 func (c *child) prepare(env []string) {
-	c.cmd.Env = append(append(c.cmd.Env, env...), goplugin.EnvUnixSocketDir+"="+c.dir)
+	c.cmd.Env = append(append(c.cmd.Env, env...),
+		goplugin.EnvUnixSocketDir+"="+c.dir, envClientCert+"="+c.certificate)
 }
 
 // Start executes the file.
@@ -118,16 +140,35 @@ func (c *child) closePipes() {
 }
 
 // own is the goroutine that starts the process and stays until it has ended. It keeps its thread for itself:
-// the kernel sends the parent-death signal when the thread that forked ends, not the process. As it never
-// unlocks the thread, the thread ends with it.
+// the kernel sends the parent-death signal when the thread that forked ends, not the process, and the thread
+// is confined as the process is to be. As it never unlocks the thread, the thread ends with it.
 func (c *child) own(started chan<- error) {
 	runtime.LockOSThread()
+	if onMainThread() {
+		defer runtime.UnlockOSThread() // nothing has been done to it
+		elsewhere := make(chan struct{})
+		go func() {
+			runtime.LockOSThread() // another one, as long as this one is ours
+			close(elsewhere)
+			c.live(started)
+		}()
+		<-elsewhere
+		return
+	}
+	c.live(started)
+}
+
+// live is the life of the process, on a thread of its own.
+func (c *child) live(started chan<- error) {
 	if err := c.exec(); err != nil {
+		c.endCell()
 		started <- err
 		return
 	}
 	started <- nil
 	c.err = reap(c.cmd, c.release)
+	kin.bury(c.pid)
+	c.endCell()
 	c.drain()
 	close(c.done) // the last words are in: whoever waits for the end may ask how it came
 }
@@ -138,11 +179,39 @@ func (c *child) exec() error {
 	if c.killed {
 		return errors.New("ended before it had started")
 	}
-	if err := c.cmd.Start(); err != nil {
+	confined, err := c.confine()
+	if err != nil {
 		return err
 	}
+	if err := c.image.intact(); err != nil {
+		return err
+	}
+	if err := kin.bear(c.mark, c.fork); err != nil {
+		return err
+	}
+	c.layers = slices.Insert(c.layers, len(c.layers)-2, confined...)
 	c.pid, c.alive = c.cmd.Process.Pid, true
 	return nil
+}
+
+// fork starts the process, and returns when it has been executed.
+func (c *child) fork() (int, error) {
+	err := c.cmd.Start()
+	c.image.executed()
+	if err != nil {
+		return 0, err
+	}
+	return c.cmd.Process.Pid, nil
+}
+
+// endCell kills what is left in the cgroup, on a thread that may write there.
+func (c *child) endCell() {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = c.cell.end() // what lives on, in the kernel, ends with the next host's sweep
+	}()
+	<-ended
 }
 
 // release sweeps the group of a process that has ended, and gives up its id.
@@ -170,7 +239,9 @@ func (c *child) drain() {
 	}
 }
 
-// kill ends the process and its group, now or when it would be started.
+// kill ends the process and its group, now or when it would be started. The number cannot have gone to
+// another: while alive is true the process has not been collected. (os.Process signals by a pidfd, which
+// cannot miss either; a group has none before Linux 6.9, and the leader of a session cannot leave its group.)
 func (c *child) kill() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -250,6 +321,7 @@ func (c *child) PluginToHost(network, addr string) (string, string, error) {
 	if network != "unix" || filepath.Dir(filepath.Clean(addr)) != c.dir {
 		return "", "", fmt.Errorf("%w: %s %q", errAddress, network, clip(addr))
 	}
+	c.socket = addr
 	return network, addr, nil
 }
 

@@ -19,9 +19,12 @@ var (
 // startError says why a start failed, once the process is gone.
 func (p *Process) startError(ctx context.Context, cfg Config, err error) *tool.Error {
 	text := err.Error()
+	var told *tool.Error
 	switch {
 	case ctx.Err() != nil:
-		return p.failed("was broken off in its start: %w", context.Cause(ctx)).Suggest("start it again")
+		return brokenOff(ctx, p.name)
+	case errors.Is(err, errExec) && errors.As(err, &told):
+		return told
 	case errors.Is(err, errExec):
 		return p.execError(cfg, err)
 	case errors.Is(err, errSlow), strings.Contains(text, "timeout while waiting"):
@@ -37,6 +40,10 @@ func (p *Process) startError(ctx context.Context, cfg Config, err error) *tool.E
 			Suggest("take it out of the plugin directory: it is broken, or means harm")
 	}
 	return p.handshakeError(cfg, text)
+}
+
+func brokenOff(ctx context.Context, name string) *tool.Error {
+	return failed(name, "was broken off in its start: %w", context.Cause(ctx)).Suggest("start it again")
 }
 
 // handshakeError is for a process that ended or printed something else before it had shaken hands.
@@ -56,9 +63,16 @@ func (p *Process) handshakeError(cfg Config, text string) *tool.Error {
 
 func (p *Process) execError(cfg Config, err error) *tool.Error {
 	switch {
+	case errors.Is(err, syscall.ETXTBSY):
+		return p.child.image.unfinished("somebody opened it for writing")
+	case errors.Is(err, syscall.EPERM) && p.child.account != nil:
+		return unconfined(p.name, layerUser, err).
+			Suggest("grant the host CAP_SETUID, CAP_SETGID and CAP_SETPCAP, or leave run_as empty")
+	case errors.Is(err, fs.ErrPermission) && p.child.account != nil:
+		return p.failed("is not executable for user %s", p.child.account.name).
+			Suggest("chmod a+rx %s, and see that its file system is not mounted noexec", cfg.Path)
 	case errors.Is(err, fs.ErrPermission):
-		return p.failed("is not executable for the host's user").
-			Suggest("chmod u+x %s, and see that its file system is not mounted noexec", cfg.Path)
+		return p.child.image.notExecutable()
 	case errors.Is(err, syscall.ENOEXEC):
 		return p.useless("is not a program for this machine").
 			Suggest("build the plugin for this operating system and processor")
@@ -70,8 +84,13 @@ func (p *Process) execError(cfg Config, err error) *tool.Error {
 }
 
 func (p *Process) failed(format string, args ...any) *tool.Error {
-	e := tool.Errorf(tool.KindUnavailable, "plugin "+p.name+" "+format, args...)
-	return e.With("plugin", p.name)
+	return failed(p.name, format, args...)
+}
+
+// failed is the failure of a start of the plugin with a name.
+func failed(name, format string, args ...any) *tool.Error {
+	return tool.Errorf(tool.KindUnavailable, "plugin "+strings.ReplaceAll(name, "%", "%%")+" "+format, args...).
+		With("plugin", name)
 }
 
 // useless is a failure that another start cannot mend.

@@ -12,15 +12,21 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxLines is how many lines of one plugin are logged in a second. What it says beyond is counted.
-const maxLines = 200
+// maxLines and maxBytes are how much of one plugin is logged in a second. What it says beyond is counted.
+const (
+	maxLines = 200
+	maxBytes = 256 << 10
+)
 
 // levelTrace is below slog's own levels, as hclog's trace is.
 const levelTrace = slog.LevelDebug - 4
 
 // newSink makes the way of a plugin's words into the log.
 func newSink(plugin string, to *slog.Logger) *sink {
-	return &sink{plugin: plugin, to: to, limit: rate.NewLimiter(maxLines, maxLines)}
+	return &sink{
+		plugin: plugin, to: to,
+		lines: rate.NewLimiter(maxLines, maxLines), bytes: rate.NewLimiter(maxBytes, maxBytes),
+	}
 }
 
 // bridge makes the logger that go-plugin writes to: what it says itself, and what the plugin prints on its
@@ -60,11 +66,15 @@ func levelOf(l hclog.Level) slog.Level {
 type sink struct {
 	plugin string
 	to     *slog.Logger
-	limit  *rate.Limiter
+	lines  *rate.Limiter
+	bytes  *rate.Limiter
 
-	mu   sync.Mutex
-	left int // lines that were left out and not yet told of
+	mu   sync.Mutex // guards what follows
+	left omitted
 }
+
+// omitted is what was left out and not yet told of.
+type omitted struct{ lines, bytes int }
 
 var _ hclog.SinkAdapter = (*sink)(nil)
 
@@ -76,8 +86,7 @@ func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
 	if !s.to.Enabled(ctx, levelOf(level)) {
 		return
 	}
-	if !s.limit.Allow() {
-		s.leaveOut()
+	if !s.admit(size(msg, args)) {
 		return
 	}
 	source := "go-plugin"
@@ -89,24 +98,44 @@ func (s *sink) Accept(name string, level hclog.Level, msg string, args ...any) {
 		slog.Attr{Key: "fields", Value: fields(args)})
 }
 
-// leaveOut counts a line. A second after the first of them, one line tells of all.
-func (s *sink) leaveOut() {
+// admit reports whether a line of n bytes may be logged. A second after the first one that may not, one line
+// tells of all.
+func (s *sink) admit(n int) bool {
+	if s.lines.Allow() && s.bytes.AllowN(time.Now(), min(n, maxBytes)) {
+		return true
+	}
 	s.mu.Lock()
-	s.left++
-	first := s.left == 1
+	s.left.lines++
+	s.left.bytes += n
+	first := s.left.lines == 1
 	s.mu.Unlock()
 	if first {
 		time.AfterFunc(time.Second, s.tell)
 	}
+	return false
 }
 
 func (s *sink) tell() {
 	s.mu.Lock()
-	n := s.left
-	s.left = 0
+	left := s.left
+	s.left = omitted{}
 	s.mu.Unlock()
-	s.to.Warn("the plugin logs too much, lines were left out", "plugin", s.plugin, "lines", n,
-		"allowed_per_second", maxLines)
+	s.to.Warn("the plugin logs too much, lines were left out", "plugin", s.plugin,
+		"lines", left.lines, "bytes", left.bytes,
+		"allowed_lines_per_second", maxLines, "allowed_bytes_per_second", maxBytes)
+}
+
+// size is about how much a record adds to the log.
+func size(msg string, args []any) int {
+	n := len(msg)
+	for _, arg := range args {
+		if text, ok := arg.(string); ok {
+			n += len(text)
+		} else {
+			n += len(fmt.Sprint(arg))
+		}
+	}
+	return n
 }
 
 func fields(args []any) slog.Value {

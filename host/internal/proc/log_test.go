@@ -54,10 +54,57 @@ func TestAPluginThatFloodsTheLogIsCutShortAndToldOf(t *testing.T) {
 	})
 }
 
+func TestAPluginThatFloodsTheLogWithLongLinesIsCutShortByTheirBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := newSink("noisy", slog.New(slog.NewJSONHandler(&out, nil)))
+		l := bridge(s).Named("noisy")
+		line := strings.Repeat("x", 16<<10)
+		const fit = maxBytes / (32 << 10) // a message and a field of 16 KiB each
+		for range fit {
+			l.Info(line, "more", line[4:])
+		}
+		if n := strings.Count(out.String(), "\n"); n != fit {
+			t.Errorf("%d of %d lines were logged, want all", n, fit)
+		}
+		out.Reset()
+		l.Info(line)
+		s.print("stdout", line) // the same measure, whichever way it takes
+		time.Sleep(time.Second) // the bubble's clock
+		synctest.Wait()
+		var last struct {
+			Level        string
+			Lines, Bytes int
+		}
+		if err := json.Unmarshal(out.Bytes(), &last); err != nil {
+			t.Fatalf("log = %.80s: %v, want one line", out.String(), err)
+		}
+		if last.Level != "WARN" || last.Lines != 2 || last.Bytes != 2*len(line) {
+			t.Errorf("the last line = %+v, want a warning about 2 lines of %d bytes", last, 2*len(line))
+		}
+		out.Reset()
+		l.Info("calm")
+		if !strings.Contains(out.String(), `"msg":"calm"`) {
+			t.Errorf("log = %s, want the plugin heard again", out.String())
+		}
+	})
+}
+
+// Nobody can be made deaf by one record larger than a second's measure.
+func TestARecordThatIsLargerThanTheMeasureIsLoggedOnce(t *testing.T) {
+	var out bytes.Buffer
+	l := bridge(newSink("noisy", slog.New(slog.NewJSONHandler(&out, nil)))).Named("noisy")
+	l.Info(strings.Repeat("x", 2*maxBytes))
+	if strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("the log has %d bytes, want the record", out.Len())
+	}
+}
+
 func TestTheLevelOfAPluginsLogCanChangeWhileItRuns(t *testing.T) {
 	var out bytes.Buffer
 	var level slog.LevelVar
-	l := bridge(newSink("nmap", slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: &level})))).Named("nmap")
+	handler := slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: &level})
+	l := bridge(newSink("nmap", slog.New(handler))).Named("nmap")
 	l.Debug("one")
 	level.Set(slog.LevelDebug)
 	l.Debug("two")

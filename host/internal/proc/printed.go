@@ -55,8 +55,7 @@ func (s *sink) print(source, line string) {
 	if !s.to.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	if !s.limit.Allow() {
-		s.leaveOut()
+	if !s.admit(len(line)) {
 		return
 	}
 	s.to.LogAttrs(ctx, slog.LevelInfo, line, slog.String("plugin", s.plugin), slog.String("source", source))

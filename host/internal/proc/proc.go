@@ -12,6 +12,10 @@
 // A process owns itself a session, a directory for its socket and its temporary files, and a pipe as its
 // stdin of which it can read one thing only: the end. A plugin ends when it reads that; one that does not is
 // killed with its process group by [Process.Close], and by the kernel when the host dies (on Linux).
+//
+// The bytes that were hashed are the bytes that run (see [Process.SHA256]). What else a process gives up is
+// its [Confinement]; what it starts ends with its [Cgroup], and what escapes from it is found by [Adopt].
+// [Process.Layers] tells what of all this is in force.
 package proc
 
 import (
@@ -32,12 +36,14 @@ import (
 type Config struct {
 	Name         string        // for messages and logs; empty: the base name of Path
 	Path         string        // absolute path of the file
-	SHA256       string        // what the file's bytes must hash to, in hex; empty: anything
+	SHA256       string        // what the bytes that run must hash to, in hex; empty: anything
 	RuntimeDir   string        // exists; the process gets a directory of its own in it
 	Env          []string      // the whole environment, "KEY=value"; nil: DefaultEnv()
 	StartTimeout time.Duration // from the start to the handshake; zero: 10 s
 	Grace        time.Duration // between being asked to end and being killed; zero: 2 s, which is also the most
 	Logger       *slog.Logger  // gets what the plugin logs or prints on stderr; nil: nobody
+	Confine      Confinement   // what the process gives up; zero: what every plugin does
+	Cgroup       *Cgroup       // below which it gets a cgroup of its own; nil: it gets none
 }
 
 // ErrUnusable is in the chain of the error of a start that can only fail again, as long as the file stays
@@ -65,6 +71,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("runtime directory %q is not an absolute path", c.RuntimeDir)
 	case c.StartTimeout < 0 || c.Grace < 0:
 		return c, errors.New("a duration is negative")
+	}
+	if err := c.Confine.check(); err != nil {
+		return c, err
 	}
 	if c.Name == "" {
 		c.Name = filepath.Base(c.Path)
@@ -112,14 +121,20 @@ func (p *Process) Call(ctx context.Context, r tool.Request, emit func(tool.Event
 // deadline.
 func (p *Process) Ping(ctx context.Context) error { return p.explain(p.rpc.Ping(ctx)) }
 
-// Done is closed when the process has ended and nothing is left of its process group.
+// Done is closed when the process has ended and nothing is left of its process group, nor of its cgroup.
 func (p *Process) Done() <-chan struct{} { return p.child.done }
+
+// SHA256 is what the bytes that run hash to, in hex.
+func (p *Process) SHA256() string { return p.child.image.sum }
 
 // Pid is the id of the process, also of one that has ended.
 func (p *Process) Pid() int { return p.child.pid }
 
 // Err says how the process ended, and is nil while it runs.
 func (p *Process) Err() error { return p.child.ended() }
+
+// Kill ends the process and its group at once, without asking. Close is owed still.
+func (p *Process) Kill() error { return p.child.kill() }
 
 // Close ends the process and everything in its process group, and removes its directory. It asks first, and
 // kills when the grace is over; either way it returns soon after. It may be called more than once, and

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,14 +19,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/hosttest"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 func TestMain(m *testing.M) {
-	hosttest.Main(m, map[string]func(){"show-env": showEnv, "guarded": guarded})
+	more := map[string]func(){
+		"show-env": showEnv, "guarded": guarded, "no-socket": noSocket, "hang-up": hangUp,
+		"plain": plain,
+	}
+	maps.Copy(more, systemBehaviours())
+	hosttest.Main(m, more)
 }
 
 // start starts a behaviour and closes it after the test.
@@ -87,6 +93,8 @@ func TestStartErrors(t *testing.T) {
 		"half-hand":      "did not shake hands within 300ms",
 		"wrong-version":  "speaks another version of the protocol than 1",
 		"elsewhere":      "an address outside of its directory",
+		"no-socket":      "failed in the handshake: ",
+		"plain":          "failed in the handshake: ",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, run := hosttest.Dir(t), hosttest.RuntimeDir(t)
@@ -98,6 +106,31 @@ func TestStartErrors(t *testing.T) {
 			checkEmpty(t, run)
 		})
 	}
+}
+
+// noSocket shakes hands with a socket that is not there.
+func noSocket() {
+	fmt.Printf("1|1|unix|%s/plugin0|grpc|\n", os.Getenv("PLUGIN_UNIX_SOCKET_DIR"))
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the host closes it
+}
+
+// plain serves without TLS, as one does that got no certificate.
+func plain() {
+	if err := os.Unsetenv("PLUGIN_CLIENT_CERT"); err != nil {
+		os.Exit(1)
+	}
+	hosttest.Serve(&hosttest.Fake{})
+}
+
+// hangUp breaks the connection to its host and goes on.
+func hangUp() {
+	answer := func(context.Context, tool.Request, func(tool.Event)) (tool.Result, error) {
+		for fd := range 100 {
+			_ = syscall.Shutdown(fd, syscall.SHUT_RDWR) // fails for all that is no connection
+		}
+		select {}
+	}
+	hosttest.Serve(&hosttest.Fake{OnCall: answer})
 }
 
 // startTimeout is short for those that are meant to run into it only.
@@ -127,77 +160,6 @@ func checkEmpty(t *testing.T, dir string) {
 	}
 }
 
-func TestStartRefusesFiles(t *testing.T) {
-	dir := hosttest.Dir(t)
-	write := func(name, content string, mode os.FileMode) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(content), mode); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	zeros := strings.Repeat("00", 32)
-	for name, row := range map[string]struct {
-		cfg  proc.Config
-		want string
-	}{
-		"a file that is not executable":   {proc.Config{Path: write("a", "x", 0o600)}, "is not executable"},
-		"a file that is no program":       {proc.Config{Path: write("b", "\x7fELFx", 0o700)}, "is not a program"},
-		"a script that names nothing":     {proc.Config{Path: write("c", "#!/x\n", 0o700)}, "the interpreter"},
-		"a file with another checksum":    {proc.Config{Path: write("d", "x", 0o700), SHA256: zeros}, "checksum"},
-		"a file with half a checksum":     {proc.Config{Path: write("e", "x", 0o700), SHA256: "zz"}, "not hex"},
-		"a file that is not there":        {proc.Config{Path: dir + "/f", SHA256: zeros}, "cannot be read"},
-		"a runtime directory with a path": {proc.Config{Path: dir + "/a", RuntimeDir: longDir(t)}, "socket's path"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if row.cfg.RuntimeDir == "" {
-				row.cfg.RuntimeDir = hosttest.RuntimeDir(t)
-			}
-			_, err := proc.Start(t.Context(), row.cfg)
-			checkStartError(t, err, row.want)
-			checkEmpty(t, row.cfg.RuntimeDir)
-		})
-	}
-}
-
-func longDir(t *testing.T) string {
-	dir := filepath.Join(hosttest.RuntimeDir(t), strings.Repeat("x", 90))
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-func TestUnusableFilesAreTold(t *testing.T) {
-	for name, want := range map[string]bool{
-		"wrong-version": true, "not-a-plugin": true, "crash-at-start": false,
-	} {
-		_, err := proc.Start(t.Context(), proc.Config{
-			Path: hosttest.Install(t, hosttest.Dir(t), name), RuntimeDir: hosttest.RuntimeDir(t),
-		})
-		if got := errors.Is(err, proc.ErrUnusable); got != want {
-			t.Errorf("Start(%s) = %v; unusable: %v, want %v", name, err, got, want)
-		}
-	}
-}
-
-func TestTheRightChecksumIsAccepted(t *testing.T) {
-	dir := hosttest.Dir(t)
-	hosttest.Install(t, dir, "echo")
-	c := discover.Scan([]string{dir}).Candidates[0]
-	for range 2 { // a SecureConfig that is used twice fails
-		p, err := proc.Start(t.Context(), proc.Config{
-			Path: c.Path, RuntimeDir: hosttest.RuntimeDir(t), Env: hosttest.Env(),
-		})
-		if err != nil {
-			t.Fatalf("Start() = %v", err)
-		}
-		if err := p.Close(); err != nil {
-			t.Errorf("Close() = %v", err)
-		}
-	}
-}
-
 func TestCancelEndsAStart(t *testing.T) {
 	dir, run := hosttest.Dir(t), hosttest.RuntimeDir(t)
 	path := hosttest.Install(t, dir, "hang-at-start")
@@ -215,6 +177,18 @@ func TestCancelEndsAStart(t *testing.T) {
 		t.Errorf("Start() = %v, want context.Canceled in its chain", err)
 	}
 	hosttest.AwaitNone(t, dir)
+	checkEmpty(t, run)
+}
+
+func TestAStartThatIsNotWantedAnyMoreDoesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	run := hosttest.RuntimeDir(t)
+	_, err := proc.Start(ctx, proc.Config{Path: hosttest.Install(t, hosttest.Dir(t), "echo"), RuntimeDir: run})
+	checkStartError(t, err, "was broken off in its start")
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Start() = %v, want context.Canceled in its chain", err)
+	}
 	checkEmpty(t, run)
 }
 
@@ -405,9 +379,8 @@ func showEnv() {
 
 func TestTheEnvironmentIsMinimal(t *testing.T) {
 	t.Setenv("GATEHOUSE_SECRET", "hunter2")
-	p, err := proc.Start(t.Context(), proc.Config{
-		Path: hosttest.Install(t, hosttest.Dir(t), "show-env"), RuntimeDir: hosttest.RuntimeDir(t),
-	})
+	path := hosttest.Install(t, hosttest.Dir(t), "show-env")
+	p, err := proc.Start(t.Context(), proc.Config{Path: path, RuntimeDir: hosttest.RuntimeDir(t)})
 	if err != nil {
 		t.Fatalf("Start() = %v", err)
 	}
@@ -418,10 +391,15 @@ func TestTheEnvironmentIsMinimal(t *testing.T) {
 	}
 	env := res.Metadata["env"].(map[string]any)
 	for key := range env {
-		known := []string{"PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "GATEHOUSE_PLUGIN"}
+		known := []string{
+			"PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "GATEHOUSE_PLUGIN", "GATEHOUSE_PLUGIN_FILE", "GATEHOUSE_RUN",
+		}
 		if !slices.Contains(known, key) && !strings.HasPrefix(key, "PLUGIN_") {
 			t.Errorf("the plugin sees %s", key)
 		}
+	}
+	if file := env["GATEHOUSE_PLUGIN_FILE"]; file != path {
+		t.Errorf("GATEHOUSE_PLUGIN_FILE = %v, want %s", file, path)
 	}
 	if wd := res.Metadata["wd"]; env["HOME"] != wd || env["TMPDIR"] != wd {
 		t.Errorf("HOME %v, TMPDIR %v, working directory %v: want one", env["HOME"], env["TMPDIR"], wd)

@@ -1,9 +1,8 @@
 package proc
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 	"github.com/gatehouse-mcp/gatehouse/shared/wire"
@@ -26,51 +27,61 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 		return nil, tool.Errorf(tool.KindUnknown, "start plugin: %w", err).
 			Suggest("report this as a bug of the host")
 	}
-	if err := verify(cfg); err != nil {
+	keepToOurselves()
+	a, err := runAs(cfg)
+	if err != nil {
 		return nil, err
 	}
-	dir, err := privateDir(cfg.RuntimeDir)
-	if err != nil {
+	im, err := openImage(ctx, cfg)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, brokenOff(ctx, cfg.Name)
+	case err != nil:
+		return nil, err
+	}
+	defer im.close() // what runs is held by the kernel
+	p := &Process{name: cfg.Name, grace: cfg.Grace}
+	if p.dir, err = place(cfg, im, a); err != nil {
 		return nil, tool.Errorf(tool.KindUnavailable, "plugin %s has no place for its socket: %w", cfg.Name, err).
 			Suggest("choose a runtime directory that the host can write to and whose path is short")
 	}
-	p := &Process{name: cfg.Name, dir: dir, grace: cfg.Grace, child: newChild(cfg, dir)}
-	p.client = goplugin.NewClient(clientConfig(cfg, p.child))
-	p.close = sync.OnceValue(p.end)
-	if err := p.shakeHands(ctx, cfg); err != nil {
-		_ = p.child.kill() // a plugin that never spoke is not asked to end
-		_ = p.Close()      // what the caller has to know is why the start failed
-		return nil, p.startError(ctx, cfg, err)
+	if err := p.start(ctx, cfg, newChild(cfg, im, p.dir, a)); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
 
-// verify compares the file with the hash that it was found with. A SecureConfig holds the state of its hash
-// and is good for one check only. go-plugin itself would check an empty path here, as a child of ours is not
-// its Cmd.
-//
-// Between this and the exec the file could be exchanged by who owns its directory: root or the host's user.
-func verify(cfg Config) error {
-	if cfg.SHA256 == "" {
-		return nil
-	}
-	want, err := hex.DecodeString(cfg.SHA256)
+// start executes the child and shakes hands with it, or leaves nothing of it.
+func (p *Process) start(ctx context.Context, cfg Config, c *child) error {
+	p.child = c
+	p.close = sync.OnceValue(p.end)
+	client, err := clientConfig(cfg, c)
 	if err != nil {
-		return tool.Errorf(tool.KindUnavailable, "plugin %s: checksum %q is not hex", cfg.Name, cfg.SHA256).
-			Suggest("write the checksum as sha256sum prints it")
+		c.endCell()
+		_ = os.RemoveAll(p.dir) // with nothing in it
+		return p.failed("is not started: %w", err).Suggest("report this as a bug of the host")
 	}
-	secure := &goplugin.SecureConfig{Checksum: want, Hash: sha256.New()}
-	same, err := secure.Check(cfg.Path)
-	switch {
-	case err != nil:
-		return tool.Errorf(tool.KindUnavailable, "plugin %s cannot be read: %w", cfg.Name, err).
-			Suggest("see that %s exists and that the host's user can read it", cfg.Path)
-	case !same:
-		return tool.Errorf(tool.KindUnavailable,
-			"plugin %s: the checksum of the file is not the one that was recorded; %w", cfg.Name, ErrUnusable).
-			Suggest("if you exchanged %s yourself, restart the host; if not, find out who did", cfg.Path)
+	p.client = goplugin.NewClient(client)
+	if err := p.shakeHands(ctx, cfg); err != nil {
+		_ = c.kill()  // a plugin that never spoke is not asked to end
+		_ = p.Close() // what the caller has to know is why the start failed
+		c.endCell()   // where it came to no fork
+		return p.startError(ctx, cfg, err)
 	}
 	return nil
+}
+
+// place makes the directory of one process, with the name by which the image is executed.
+func place(cfg Config, im *image, a *account) (string, error) {
+	dir, err := privateDir(cfg.RuntimeDir)
+	if err != nil {
+		return "", err
+	}
+	if err := cmp.Or(im.place(dir), a.own(dir)); err != nil {
+		_ = os.RemoveAll(dir) // made a moment ago
+		return "", err
+	}
+	return dir, nil
 }
 
 // maxSocketPath is what fits into a unix socket's address on every platform, the final zero included.
@@ -89,13 +100,18 @@ func privateDir(runtime string) (string, error) {
 	return dir, nil
 }
 
-func clientConfig(cfg Config, c *child) *goplugin.ClientConfig {
+func clientConfig(cfg Config, c *child) (*goplugin.ClientConfig, error) {
+	side, certificate, err := hostSide()
+	if err != nil {
+		return nil, err
+	}
+	c.certificate = certificate
 	words := newSink(cfg.Name, cfg.Logger)
 	return &goplugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake(),
 		VersionedPlugins: wire.Versions(nil),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         true,
+		TLSConfig:        side, // and not AutoMTLS, which makes the same at greater cost
 		GRPCDialOptions:  wire.DialOptions(),
 		StartTimeout:     cfg.StartTimeout,
 		SkipHostEnv:      true,
@@ -107,7 +123,7 @@ func clientConfig(cfg Config, c *child) *goplugin.ClientConfig {
 			c.prepare(spec.Env)
 			return c, nil
 		},
-	}
+	}, nil
 }
 
 // shakeHands starts the process and makes the connection. The whole must end within StartTimeout: go-plugin
@@ -116,7 +132,7 @@ func (p *Process) shakeHands(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.StartTimeout, errSlow)
 	defer cancel()
 	dispensed := make(chan error, 1)
-	go func() { dispensed <- p.dispense() }()
+	go func() { dispensed <- p.dispense(ctx) }()
 	select {
 	case err := <-dispensed:
 		return err
@@ -127,7 +143,7 @@ func (p *Process) shakeHands(ctx context.Context, cfg Config) error {
 	}
 }
 
-func (p *Process) dispense() error {
+func (p *Process) dispense(ctx context.Context) error {
 	protocol, err := p.client.Client()
 	if err != nil {
 		return err
@@ -141,5 +157,31 @@ func (p *Process) dispense() error {
 		return fmt.Errorf("dispensed a %T", raw)
 	}
 	p.rpc = rpc
-	return nil
+	grpc, ok := protocol.(*goplugin.GRPCClient)
+	if !ok {
+		return fmt.Errorf("the protocol is a %T", protocol)
+	}
+	return p.connect(ctx, grpc.Conn)
+}
+
+// connect waits until the connection stands, and removes the socket's file: a host that is killed after that
+// leaves none. go-plugin's own calls, to the last one that asks the plugin to end, use the same connection.
+func (p *Process) connect(ctx context.Context, conn *grpc.ClientConn) error {
+	for {
+		switch state := conn.GetState(); state {
+		case connectivity.Ready:
+			_ = os.Remove(p.child.socket) // the plugin may have removed it itself
+			return nil
+		case connectivity.TransientFailure, connectivity.Shutdown:
+			if err := p.rpc.Ping(ctx); err != nil { // says why
+				return err
+			}
+		default:
+			conn.Connect()
+			conn.WaitForStateChange(ctx, state)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+	}
 }
