@@ -18,7 +18,9 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-func TestMain(m *testing.M) { hosttest.Main(m, map[string]func(){"helper-host": helperHost}) }
+func TestMain(m *testing.M) {
+	hosttest.Main(m, map[string]func(){"helper-host": helperHost, "named": namedPlugin})
+}
 
 // realConfig runs real plugins of dir.
 func realConfig(dir string) Config {
