@@ -169,6 +169,7 @@ func (c *child) live(started chan<- error) {
 	c.err = reap(c.cmd, c.release)
 	kin.bury(c.pid)
 	c.endCell()
+	kin.mourn() // now, as there is less to look for
 	c.drain()
 	close(c.done) // the last words are in: whoever waits for the end may ask how it came
 }

@@ -62,16 +62,20 @@ func (f *family) bear(mark string, start func() (pid int, err error)) error {
 	return nil
 }
 
-// bury forgets a process whose id is free again, and has somebody look for what it left.
+// bury has a process count as ended. Its id is free for others.
 func (f *family) bury(pid int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	mark := f.living[pid]
-	delete(f.living, pid)
-	if f.ended == nil {
-		return
+	if f.ended != nil {
+		f.dead[pid] = f.living[pid]
 	}
-	f.dead[pid] = mark
+	delete(f.living, pid)
+}
+
+// mourn has somebody look for what one that has ended has left.
+func (f *family) mourn() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	select {
 	case f.ended <- struct{}{}:
 	default:
