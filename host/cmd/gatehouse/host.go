@@ -219,7 +219,7 @@ func (h *host) fleetConfig(serves bool) fleet.Config {
 		fc.Launch, fc.IdleTimeout = fleet.Launch(cfg.Plugins.Launch), cfg.Plugins.IdleTimeout.Duration()
 		fc.Rescan, fc.Settle = cfg.Plugins.RescanInterval.Duration(), settle
 		fc.MaxRSS = func() int64 { return int64(h.config().Plugins.MaxRSS) << 20 }
-		fc.AdoptOrphans, fc.Cgroup = true, h.cgroup
+		fc.AdoptOrphans, fc.Guard, fc.Cgroup = true, true, h.cgroup
 	}
 	return fc
 }

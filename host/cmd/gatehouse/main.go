@@ -31,6 +31,9 @@ const (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == proc.GuardCommand { // a host has started us, see proc.StartGuard
+		os.Exit(proc.GuardMain(os.Args[2:], os.Stdin))
+	}
 	in, out, restore, err := proc.GuardStdio()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gatehouse:", err)

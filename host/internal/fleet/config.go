@@ -59,6 +59,7 @@ type Config struct {
 	NoNewPrivs   NoNewPrivs       // zero: Auto; decides Confine.NoNewPrivs
 	Cgroup       *proc.Cgroup     // nil: plugins get no cgroup of their own
 	AdoptOrphans bool             // whether what escapes from a plugin is looked for and ended
+	Guard        bool             // whether a process is kept that does so when this one is killed
 
 	RuntimeDir string   // absolute; for sockets, made if need be; empty: a temporary one, removed at the end
 	Env        []string // environment of the plugins; nil: the system's PATH and a UTF-8 locale

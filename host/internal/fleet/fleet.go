@@ -98,6 +98,11 @@ func (f *Fleet) Run(ctx context.Context) error {
 		return fmt.Errorf("fleet: %w", err)
 	}
 	defer remove()
+	dismiss, err := f.guard()
+	if err != nil {
+		f.cfg.Logger.Warn("what plugins leave when this host is killed will not be ended", "error", err)
+	}
+	defer dismiss()
 	stopAdopting := f.adopt(ctx)
 	defer stopAdopting()
 	var wg sync.WaitGroup
@@ -130,6 +135,26 @@ func (f *Fleet) adopt(ctx context.Context) (stop func()) {
 		cancel()
 		<-done
 	}
+}
+
+// guard starts the process that looks after what this one leaves when it is killed, until dismiss is called.
+func (f *Fleet) guard() (dismiss func(), err error) {
+	if !f.cfg.Guard {
+		return func() {}, nil
+	}
+	own := ""
+	if f.cfg.RuntimeDir == "" {
+		own = f.runtime
+	}
+	g, err := proc.StartGuard(f.cfg.Cgroup, own)
+	if err != nil {
+		return func() {}, err
+	}
+	return func() {
+		if err := g.Close(); err != nil {
+			f.cfg.Logger.Warn("the guard of the plugins did not end in order", "error", err)
+		}
+	}, nil
 }
 
 // announce calls Changed, one call at a time, until the members have left. Changes within Config.Settle share

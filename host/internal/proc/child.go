@@ -167,7 +167,7 @@ func (c *child) live(started chan<- error) {
 	}
 	started <- nil
 	c.err = reap(c.cmd, c.release)
-	kin.bury(c.pid)
+	kin.bury(c.pid, c.mark)
 	c.endCell()
 	kin.mourn() // now, as there is less to look for
 	c.drain()

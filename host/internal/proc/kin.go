@@ -62,14 +62,16 @@ func (f *family) bear(mark string, start func() (pid int, err error)) error {
 	return nil
 }
 
-// bury has a process count as ended. Its id is free for others.
-func (f *family) bury(pid int) {
+// bury has a process count as ended. Its id is free for others, and one may have it already.
+func (f *family) bury(pid int, mark string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended != nil {
-		f.dead[pid] = f.living[pid]
+		f.dead[pid] = mark
 	}
-	delete(f.living, pid)
+	if f.living[pid] == mark {
+		delete(f.living, pid)
+	}
 }
 
 // mourn has somebody look for what one that has ended has left.
