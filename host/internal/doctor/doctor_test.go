@@ -132,7 +132,7 @@ func TestPlugins(t *testing.T) {
 		{Name: "x", Path: "/p/x", State: "quarantined", Error: "is no plugin", Fix: "rm /p/x"},
 	}), doctor.Clash("/p/y", "PingTool", "the name is taken by /p/ping", "rm /p/y")))
 	want := "ok    plugin ping: 1.0 started, offers PingTool\n" +
-		"warn  plugin nmap: 1.0 started, and none of its tools is offered\n" +
+		"warn  plugin nmap: 1.0 is not kept running: none of its tools is offered\n" +
 		"      do: look at tool.include and tool.exclude: gatehouse config print\n" +
 		"FAIL  plugin x: /p/x is quarantined: is no plugin\n      type: rm /p/x\n" +
 		"FAIL  tool PingTool: that of /p/y is not served: the name is taken by /p/ping\n      type: rm /p/y\n"

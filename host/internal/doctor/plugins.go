@@ -56,7 +56,7 @@ func resolved(dir string) string {
 // Plugin is what became of one plugin that was started.
 type Plugin struct {
 	Name, Version, Path string
-	State               string // "ready" when all is well
+	State               string // "ready" when all is well; "stopped" when there is nothing that it could offer
 	Error, Fix          string
 	Tools               []string
 }
@@ -71,11 +71,11 @@ func Plugins(plugins []Plugin) []Finding {
 	for _, p := range plugins {
 		f := Finding{"plugin " + p.Name, OK, p.Version + " started, offers " + strings.Join(p.Tools, ", "), ""}
 		switch {
+		case p.State == "stopped" && p.Error == "", p.State == "ready" && len(p.Tools) == 0:
+			f.Status, f.Message = Warn, p.Version+" is not kept running: none of its tools is offered"
+			f.Fix = "look at tool.include and tool.exclude: gatehouse config print"
 		case p.State != "ready":
 			f.Status, f.Message, f.Fix = Fail, fmt.Sprintf("%s is %s: %s", p.Path, p.State, p.Error), p.Fix
-		case len(p.Tools) == 0:
-			f.Status, f.Message = Warn, p.Version+" started, and none of its tools is offered"
-			f.Fix = "look at tool.include and tool.exclude: gatehouse config print"
 		}
 		all = append(all, f)
 	}

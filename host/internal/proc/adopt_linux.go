@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,12 +54,21 @@ func Adopt(ctx context.Context, log *slog.Logger) error {
 
 // run looks until ctx ends, and a last time after that.
 func (a *adopter) run(ctx context.Context, ended <-chan struct{}) {
+	children := make(chan os.Signal, 1) // closed by nobody
+	signal.Notify(children, unix.SIGCHLD)
+	defer signal.Stop(children)
 	next := time.NewTimer(searchEvery)
 	defer next.Stop()
 	for soon := 0; ctx.Err() == nil; {
 		select {
 		case <-ended:
 			soon = 2
+		case <-children: // one that was started by the host, or an orphan: who looks often finds nothing else
+			if soon == 0 {
+				soon = 2
+				next.Reset(searchSoon)
+			}
+			continue
 		case <-next.C:
 			soon = max(soon-1, 0)
 		case <-ctx.Done():
