@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// bin is where TestMain builds the programs: bin/gatehouse, bin/plugins/{nmap,ping}, bin/lab/lab, bin/stray.
+// bin is where TestMain builds the programs: bin/gatehouse, bin/plugins/{nmap,ping}, bin/lab/lab, bin/many/many,
+// bin/stray.
 var bin string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -32,6 +33,7 @@ func testMain(m *testing.M) int {
 		"plugins/ping": "../plugins/ping",
 		"lab/lab":      "./labplugin",
 		"stray":        "./labplugin/stray",
+		"many/many":    "./manyplugin",
 	} {
 		if err := build(filepath.Join(dir, to), pkg); err != nil {
 			fmt.Fprintln(os.Stderr, err)

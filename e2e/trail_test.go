@@ -25,7 +25,8 @@ type trailLine struct {
 	Event              string
 	ExecutionID        string `json:"execution_id"`
 	CorrelationID      string `json:"correlation_id"`
-	Client, Door, Tool string
+	Client, Door       string
+	Tool, Plugin       string
 	Target, Gate, Rule string
 	Verdict            string
 	ErrorType          string `json:"error_type"`

@@ -196,6 +196,9 @@ func TestAPluginRunsAsAnotherUser(t *testing.T) {
 		}
 		const netRaw = "0000000000002000"
 		for _, set := range []string{"CapPrm", "CapEff", "CapBnd", "CapAmb"} {
+			if set == "CapBnd" && got.Status["NoNewPrivs"] == "1" {
+				continue // a host without CAP_SETPCAP: what is in there can be gained by nothing
+			}
 			if has := got.Status[set]; has != netRaw && has != strings.Repeat("0", 16) {
 				t.Errorf("as %s: %s is %s, want CAP_NET_RAW at most", as, set, has)
 			}
