@@ -20,7 +20,7 @@ const (
 // measureCrowd times the start of a host with many plugins: eager, all with a process; and lazy, when it knows
 // from an earlier start what they offer.
 func measureCrowd(ctx context.Context, s *site) ([]row, error) {
-	dir, err := s.buildCrowd(ctx)
+	dir, err := s.buildCrowd(ctx, crowd)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func startRow(what string, took []float64, limit float64) row {
 }
 
 // buildCrowd copies one program under many names.
-func (s *site) buildCrowd(ctx context.Context) (dir string, err error) {
+func (s *site) buildCrowd(ctx context.Context, size int) (dir string, err error) {
 	one := filepath.Join(s.dir, "manyplugin")
 	err = runTool(ctx, s.root, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", one, "./e2e/manyplugin")
 	if err != nil {
@@ -62,14 +62,16 @@ func (s *site) buildCrowd(ctx context.Context) (dir string, err error) {
 	if dir, err = os.MkdirTemp(s.dir, "crowd-"); err != nil {
 		return "", err
 	}
-	for i := range crowd {
-		name := fmt.Sprintf("many%03d", i)
+	for i := range size {
+		name := crowdName(i)
 		if err := copyProgram(one, filepath.Join(dir, name), name); err != nil {
 			return "", err
 		}
 	}
 	return dir, nil
 }
+
+func crowdName(i int) string { return fmt.Sprintf("many%03d", i) }
 
 // copyProgram puts a copy under a name at once, as an installer does. What is added at its end makes it another
 // program to who goes by the bytes.

@@ -102,9 +102,7 @@ func (m *member) status(c *catalog.Catalog) Status {
 	if s.Pid != 0 {
 		s.RSS, _ = m.fleet.rss(s.Pid) // it may have ended just now
 	}
-	for _, p := range m.fleet.clashesOf(m.path) {
-		s.Clashes = append(s.Clashes, p)
-	}
+	s.Clashes = m.fleet.clashesOf(m.path)
 	return s
 }
 
