@@ -125,27 +125,33 @@ func (m *member) remember() {
 	m.offer(o, m.fleet.chosen(entries))
 }
 
-// offer puts entries into the catalog, unless they say what is there already: then calls that come by the old
-// entries go on as before. It returns what is offered now.
-func (m *member) offer(o *offering, entries []*catalog.Entry) *offering {
+// offer takes over what a plugin offers, and publishes it if it is news.
+func (m *member) offer(o *offering, entries []*catalog.Entry) {
+	if m.take(o, entries, nil) {
+		m.fleet.publish()
+	}
+}
+
+// take takes over what a plugin offers, and the process that serves it, if there is one: the entries must not
+// be found before it. It reports whether they are news, and to be published. If they say what is offered
+// already, calls that come by the old ones go on as before.
+func (m *member) take(o *offering, entries []*catalog.Entry, g *generation) (news bool) {
 	m.settling.Lock()
+	defer m.settling.Unlock()
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.orders.gone {
 		entries = nil // its tools have left already
 	}
-	news := m.offered == nil || !same(m.entries, entries) || len(m.entries) == 0 && len(entries) == 0
-	if news {
+	if news = m.offered == nil || !same(m.entries, entries) || len(entries) == 0; news {
 		m.offered, m.entries = o, entries
 	} else {
-		m.offered.candidate, m.offered.sha256 = o.candidate, o.sha256
-		m.offered.manifest = o.manifest
+		m.offered.candidate, m.offered.sha256, m.offered.manifest = o.candidate, o.sha256, o.manifest
 	}
 	m.name, m.version = o.manifest.Name, o.manifest.Version
-	o = m.offered
-	m.mu.Unlock()
-	m.settling.Unlock()
-	if news {
-		m.fleet.publish()
+	if g != nil {
+		g.offering = m.offered
+		m.current, m.pid, m.heirErr = g, g.pid, nil
 	}
-	return o
+	return news
 }

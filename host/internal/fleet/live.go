@@ -85,15 +85,16 @@ type heir struct {
 func (t *tenure) install(ctx context.Context, n newborn, c discover.Candidate, why string) error {
 	m := t.member
 	g := newGeneration(n.process, c)
-	g.offering = m.offer(n.offer, n.entries)
-	m.keep(g.offering)
 	m.mu.Lock()
 	old := m.current
-	m.current, m.pid, m.heirErr = g, g.pid, nil
 	if t.gen != nil {
 		m.restarts++
 	}
 	m.mu.Unlock()
+	if m.take(n.offer, n.entries, g) {
+		m.fleet.publish()
+	}
+	m.keep(g.offering)
 	if old != nil {
 		m.pace.ran(time.Since(t.ready))
 		m.retire(ctx, old)

@@ -388,3 +388,25 @@ func TestFilesThatComeTogetherAreOneAnnouncement(t *testing.T) {
 		}
 	})
 }
+
+func TestACallOfAToolThatWasJustPublishedIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outcome := make(chan error, 1)
+		var w *world
+		w = newWorld(t, Config{Changed: func() {
+			_, err := call(w.Fleet, "FakeTool")
+			outcome <- err
+		}})
+		defer w.run()()
+		publish := make(chan struct{})
+		w.birth = func(int, discover.Candidate) (*fakeProcess, tool.Handler, error) {
+			close(publish)
+			return newFakeProcess(), &hosttest.Fake{}, nil
+		}
+		w.put(func([]discover.Candidate) []discover.Candidate { return []discover.Candidate{file("fake")} })
+		<-publish
+		if err := <-outcome; err != nil {
+			t.Errorf("call in the moment of the announcement = %v", err)
+		}
+	})
+}
