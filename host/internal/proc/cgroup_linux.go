@@ -55,10 +55,10 @@ func makeTree(own string) (string, *os.File, error) {
 		if n > 0 {
 			dir += fmt.Sprint(".", n)
 		}
-		if err := os.Mkdir(dir, 0o755); errors.Is(err, fs.ErrExist) {
+		if err := unix.Mkdir(dir, 0o755); errors.Is(err, fs.ErrExist) {
 			continue
 		} else if err != nil {
-			return "", nil, fmt.Errorf("the host may not make cgroups below its own: %w", err)
+			return "", nil, fmt.Errorf("the host may not make cgroups in %s: %w", own, err)
 		}
 		if lock := lockTree(dir); lock != nil {
 			return dir, lock, nil

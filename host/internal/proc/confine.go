@@ -24,8 +24,8 @@ type Landlock string
 // The ways to use Landlock.
 const (
 	LandlockOff     Landlock = "off"
-	LandlockAuto    Landlock = "auto"    // where the kernel has it
-	LandlockRequire Landlock = "require" // a plugin does not start without
+	LandlockAuto    Landlock = "auto"    // where the kernel has it, and NoNewPrivs or CAP_SYS_ADMIN admits to it
+	LandlockRequire Landlock = "require" // a plugin does not start without; no_new_privs is set where need be
 )
 
 func (c Confinement) check() error {

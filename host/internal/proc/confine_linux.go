@@ -90,6 +90,10 @@ func (c *child) landlock(nnp *privileges) (tool.Layer, error) {
 	return tool.Layer{}, err
 }
 
+// errNeedsPrivs is why landlock is done without where it is not required: no_new_privs would take from the
+// plugin's programs the capabilities of their files, which ping may live by.
+var errNeedsPrivs = errors.New("without CAP_SYS_ADMIN it takes no_new_privs, which was not asked for")
+
 // restrict makes the rules and enters them. It takes CAP_SYS_ADMIN or no_new_privs.
 func (c *child) restrict(abi int, nnp *privileges) error {
 	ruleset, err := newRuleset(abi)
@@ -104,8 +108,11 @@ func (c *child) restrict(abi int, nnp *privileges) error {
 		return err
 	}
 	err = ruleset.enter()
-	if !errors.Is(err, unix.EPERM) {
+	switch {
+	case !errors.Is(err, unix.EPERM):
 		return err
+	case c.confinement.Landlock == LandlockAuto:
+		return errNeedsPrivs
 	}
 	nnp.need("landlock takes it where there is no CAP_SYS_ADMIN")
 	if err := nnp.giveUp(); err != nil {

@@ -147,6 +147,30 @@ func TestLandlockNeedsNoPrivileges(t *testing.T) {
 	}
 }
 
+// A program of the plugin's may live by the capabilities of its file.
+func TestLandlockThatIsNotRequiredSetsNoNewPrivsForNobody(t *testing.T) {
+	who := nobody()
+	path := hosttest.Install(t, passable(t), "echo")
+	for asked, want := range map[bool]string{true: "ABI ", false: "it takes no_new_privs, which was not"} {
+		o := order{
+			Path: path, RuntimeDir: runtimeOf(t, who),
+			Confine: proc.Confinement{Landlock: proc.LandlockAuto, NoNewPrivs: asked},
+		}
+		var r report
+		hosttest.Eventually(t, "the file to have been left alone", func() bool {
+			r, _ = startHost(t, o, who)
+			return !strings.Contains(r.Error, proc.ErrUnfinished.Error())
+		})
+		if r.Error != "" {
+			t.Fatalf("no_new_privs %v: report %+v, want a plugin", asked, r)
+		}
+		l, nnp := layer(t, r.Layers, "landlock"), layer(t, r.Layers, "no_new_privs")
+		if l.Active != asked || nnp.Active != asked || !strings.Contains(l.Detail, want) {
+			t.Errorf("no_new_privs %v: layers %+v and %+v, want %q", asked, l, nnp, want)
+		}
+	}
+}
+
 // The kernel takes 16 domains, one in the other.
 func TestLandlockThatCannotBeHadEndsAStartOnlyIfItIsRequired(t *testing.T) {
 	dir := hosttest.Dir(t)
