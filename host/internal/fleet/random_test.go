@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +56,9 @@ func TestWhateverHappensEachCallHasOneOutcomeAndTheCatalogIsTheDirectory(t *test
 }
 
 func meddle(t *testing.T, n uint64) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGCHLD) // the runtime's goroutine for signals begins once, and stays
+	signal.Stop(signals)
 	goroutines, descriptors := runtime.NumGoroutine(), countFDs(t)
 	run := hosttest.RuntimeDir(t)
 	dir := hosttest.Dir(t)
@@ -83,6 +88,11 @@ func meddle(t *testing.T, n uint64) {
 		t.Errorf("left in the runtime directory: %v, %v", left, err)
 	}
 	hosttest.AwaitNone(t, dir)
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1) // who is left, for whoever has to find out why
+		}
+	})
 	hosttest.Eventually(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
 	hosttest.Eventually(t, "descriptors to be closed", func() bool { return countFDs(t) <= descriptors })
 }

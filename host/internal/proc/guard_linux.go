@@ -15,16 +15,16 @@ import (
 )
 
 // Guard is a small process beside the host. When the host is killed, so that it can end nothing any more, the
-// guard ends what its plugins have left: what lies in their cgroups, and what carries their mark. Then it takes
-// the host's runtime directory away. The plugins themselves, and the programs that they run through the sdk,
-// end without it.
+// guard ends what its plugins have left: what lies in their cgroups, and what carries their mark. Then it
+// takes the host's runtime directory away. The plugins themselves, and the programs that they run through the
+// sdk, end without it.
 type Guard struct {
 	cmd  *exec.Cmd
 	pipe *os.File // the guard waits for its end
 }
 
-// StartGuard starts this program once more, as a guard of this process. runtime is a directory that is removed
-// when the host is killed; "": none is.
+// StartGuard starts this program once more, as a guard of this process. runtime is a directory that is
+// removed when the host is killed; "": none is.
 func StartGuard(cgroup *Cgroup, runtime string) (*Guard, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -39,7 +39,13 @@ func StartGuard(cgroup *Cgroup, runtime string) (*Guard, error) {
 		Path: "/proc/self/exe", Args: []string{"gatehouse", GuardCommand, kin.mark(""), tree, runtime},
 		Env: []string{"GOMAXPROCS=1"}, Dir: "/", Stdin: r, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}}
-	if err := g.cmd.Start(); err != nil {
+	err = kin.bear(kin.mark("guard"), func() (int, error) { // who looks for orphans must know that it is none
+		if err := g.cmd.Start(); err != nil {
+			return 0, err
+		}
+		return g.cmd.Process.Pid, nil
+	})
+	if err != nil {
 		_ = w.Close() // nobody reads it
 		return nil, fmt.Errorf("start the guard of the plugins: %w", err)
 	}
@@ -55,7 +61,9 @@ func (g *Guard) Close() error {
 		return nil
 	}
 	_, err := g.pipe.WriteString(inOrder)
-	return errors.Join(err, g.pipe.Close(), g.cmd.Wait())
+	err = errors.Join(err, g.pipe.Close(), g.cmd.Wait())
+	kin.bury(g.cmd.Process.Pid, kin.mark("guard"))
+	return err
 }
 
 // GuardMain is the program of a guard: args are what StartGuard gave it, in is its stdin. It returns the exit
