@@ -58,16 +58,14 @@ func (m *member) prepare(ctx context.Context, c discover.Candidate, p *process) 
 	if err != nil {
 		return newborn{}, fmt.Errorf("ask what it offers: %w", err)
 	}
-	o := &offering{member: m, candidate: c, sha256: p.sha256, manifest: manifest}
-	entries, err := catalog.Compile(manifest, o, m.fleet.cfg.Settings)
-	if err != nil {
+	n := newborn{process: p, offer: &offering{member: m, candidate: c, sha256: p.sha256, manifest: manifest}}
+	if err := m.renew(&n); err != nil {
 		return newborn{}, fmt.Errorf("%w: %w", errRefused, tool.Errorf(tool.KindUnavailable,
 			"the plugin's manifest: %w", err).Suggest("report this to the plugin's author"))
 	}
 	if err := m.fleet.admits(c, p.sha256, manifest); err != nil {
 		return newborn{}, err
 	}
-	n := newborn{process: p, policy: m.fleet.policy.Load(), offer: o, entries: m.fleet.chosen(entries)}
 	if len(n.entries) == 0 {
 		return n, nil
 	}

@@ -7,12 +7,9 @@ import (
 	"time"
 )
 
-// retire has a process finish its calls, in the background, and then ends it. It gets no new ones but those
-// that were on their way.
-func (m *member) retire(ctx context.Context, g *generation) {
-	m.mu.Lock()
-	m.draining = append(m.draining, g)
-	m.mu.Unlock()
+// finish has a process that is draining finish its calls, in the background, and then ends it. It gets no new
+// ones but those that were on their way.
+func (m *member) finish(ctx context.Context, g *generation) {
 	m.retired.Go(func() {
 		g.retire()
 		m.drain(ctx, g)
@@ -20,7 +17,6 @@ func (m *member) retire(ctx context.Context, g *generation) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.draining = slices.DeleteFunc(m.draining, func(d *generation) bool { return d == g })
-		m.broadcastLocked()
 	})
 }
 
@@ -30,7 +26,7 @@ func (m *member) drain(ctx context.Context, g *generation) {
 	cfg := m.fleet.cfg
 	tick := time.NewTicker(cfg.ProbeInterval)
 	defer tick.Stop()
-	for misses := 0; ; {
+	for {
 		select {
 		case <-g.idle:
 			return
@@ -42,16 +38,21 @@ func (m *member) drain(ctx context.Context, g *generation) {
 		case <-g.doubted:
 		case <-tick.C:
 		}
-		if probe(ctx, g, cfg.ProbeTimeout/2) == nil {
-			misses = 0
-			continue
-		}
-		if misses++; misses > tolerated && ctx.Err() == nil {
+		if !g.answers(ctx, cfg.ProbeTimeout/2) && ctx.Err() == nil {
 			_ = g.Kill() // it would not hear that it is asked to end
 			return
 		}
-		g.ended(ctx)
 	}
+}
+
+// answers probes a process, and again at once when it does not answer, as often as is tolerated.
+func (g *generation) answers(ctx context.Context, limit time.Duration) bool {
+	for range tolerated + 1 {
+		if probe(ctx, g, limit) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // await waits for the last call, as long as it may take.

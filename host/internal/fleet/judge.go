@@ -3,8 +3,6 @@ package fleet
 import (
 	"context"
 	"time"
-
-	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 )
 
 // verdict is what becomes of a member without a process.
@@ -14,6 +12,7 @@ type verdict struct {
 	err        error
 	reason     string
 	until      time.Time // when to judge again at the latest; zero: when poked
+	asked      int       // orders.asked that it answers
 }
 
 // due waits until a process is to be started, and returns false when there will be none any more.
@@ -25,7 +24,7 @@ func (m *member) due(ctx context.Context) bool {
 			return v.start
 		}
 		m.become(v.state, v.err, v.reason)
-		m.dealt()
+		m.dealt(v.asked)
 		m.tried()
 		m.sleep(ctx, v.until)
 	}
@@ -57,13 +56,17 @@ func (m *member) judge(now time.Time) verdict {
 	case o.gone:
 		return verdict{end: true}
 	case o.halted:
-		return verdict{state: Stopped, reason: haltReason(o.halt)}
+		return verdict{state: Stopped, reason: haltReason(o.halt), asked: o.asked}
 	case p.pending && p.asked == o.asked && (p.until.IsZero() || now.Before(p.until)):
-		return verdict{state: p.state, err: p.err, until: p.until}
+		return verdict{state: p.state, err: p.err, until: p.until, asked: o.asked}
 	case known && len(m.entries) == 0:
-		return verdict{state: Stopped, reason: "none of its tools is offered: they are hidden, or not wanted"}
-	case known && m.fleet.cfg.Launch == Lazy && o.demand == 0:
-		return verdict{state: Idle}
+		return verdict{state: Stopped, reason: "none of its tools is offered: they are hidden, or not wanted",
+			asked: o.asked}
+	case known && m.fleet.cfg.Launch == Lazy && o.demand == 0 && o.renew == "":
+		return verdict{state: Idle, asked: o.asked}
+	}
+	if p.pending && p.asked != o.asked { // somebody asked, or the file changed
+		m.pace = newPace(m.fleet.cfg, m.fleet.random)
 	}
 	m.countRestartLocked()
 	m.pause = pause{}
@@ -85,12 +88,13 @@ func haltReason(why string) string {
 	return "somebody asked for it: " + why
 }
 
-// dealt takes note that what was asked for until now has had its outcome.
-func (m *member) dealt() {
+// dealt takes note that what was asked up to then has had its outcome.
+func (m *member) dealt(asked int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.settled != m.orders.asked {
-		m.settled = m.orders.asked
+	m.trying = max(m.trying, asked)
+	if asked > m.settled {
+		m.settled = asked
 		m.broadcastLocked()
 	}
 }
@@ -110,48 +114,16 @@ func (m *member) remember() {
 	c := m.orders.candidate
 	known := m.offered != nil && m.offered.candidate.Same(c)
 	m.mu.Unlock()
-	if known {
+	if known || m.sought.Same(c) {
 		return
 	}
+	m.sought = c
 	sum, manifest, ok := m.fleet.cfg.Manifests.Find(c.Path, c.Stamp)
 	if !ok || m.fleet.admits(c, sum, manifest) != nil {
 		return // it is started, and then it is known, or refused
 	}
-	o := &offering{member: m, candidate: c, sha256: sum, manifest: manifest}
-	entries, err := catalog.Compile(manifest, o, m.fleet.cfg.Settings)
-	if err != nil {
-		return
+	n := newborn{offer: &offering{member: m, candidate: c, sha256: sum, manifest: manifest}}
+	if m.renew(&n) == nil {
+		m.offer(n)
 	}
-	m.offer(o, m.fleet.chosen(entries))
-}
-
-// offer takes over what a plugin offers, and publishes it if it is news.
-func (m *member) offer(o *offering, entries []*catalog.Entry) {
-	if m.take(o, entries, nil) {
-		m.fleet.publish()
-	}
-}
-
-// take takes over what a plugin offers, and the process that serves it, if there is one: the entries must not
-// be found before it. It reports whether they are news, and to be published. If they say what is offered
-// already, calls that come by the old ones go on as before.
-func (m *member) take(o *offering, entries []*catalog.Entry, g *generation) (news bool) {
-	m.settling.Lock()
-	defer m.settling.Unlock()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.orders.gone {
-		entries = nil // its tools have left already
-	}
-	if news = m.offered == nil || !same(m.entries, entries) || len(entries) == 0; news {
-		m.offered, m.entries = o, entries
-	} else {
-		m.offered.candidate, m.offered.sha256, m.offered.manifest = o.candidate, o.sha256, o.manifest
-	}
-	m.name, m.version = o.manifest.Name, o.manifest.Version
-	if g != nil {
-		g.offering = m.offered
-		m.current, m.pid, m.heirErr = g, g.pid, nil
-	}
-	return news
 }

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
@@ -15,22 +14,26 @@ import (
 func (m *member) live(ctx context.Context) error {
 	m.become(Starting, nil, "")
 	m.mu.Lock()
-	c, asked := m.orders.candidate, m.orders.asked
+	o := m.orders
+	m.trying = o.asked
 	m.mu.Unlock()
-	m.trying = asked
-	n, err := m.bear(ctx, c)
-	if err != nil {
-		return err
+	a := m.attempt(ctx, o.candidate, o.asked, "")
+	h, wanted := m.outcome(a)
+	if !wanted {
+		return nil // what is wanted instead is judged anew
 	}
-	if n.process == nil {
-		m.offer(n.offer, nil)
-		m.keep(n.offer)
+	if h.err != nil {
+		return h.err
+	}
+	if h.process == nil {
+		m.offer(h.newborn)
+		m.keep(h.offer)
 		return nil // it will be told that none of its tools is wanted
 	}
-	t := &tenure{member: m}
+	t := &tenure{member: m, probe: time.NewTimer(m.fleet.cfg.ProbeInterval)}
 	defer t.end()
-	err = t.install(ctx, n, c, "")
-	m.answer(asked)
+	err := t.install(ctx, h)
+	m.answer(o.asked)
 	m.tried()
 	if err != nil {
 		return err
@@ -38,11 +41,72 @@ func (m *member) live(ctx context.Context) error {
 	return t.watch(ctx)
 }
 
+// attempt is the start of a process, under way in a goroutine of its own.
+type attempt struct {
+	candidate discover.Candidate
+	asked     int
+	cancel    context.CancelFunc
+	done      chan heir // gets its outcome, once
+}
+
+// heir is a process that is to serve, or why there is none.
+type heir struct {
+	newborn
+	candidate discover.Candidate
+	asked     int
+	why       string // it is wanted
+	err       error
+}
+
+// attempt begins a start. Somebody must take its outcome.
+func (m *member) attempt(ctx context.Context, c discover.Candidate, asked int, why string) *attempt {
+	ctx, cancel := context.WithCancel(ctx)
+	a := &attempt{candidate: c, asked: asked, cancel: cancel, done: make(chan heir, 1)}
+	go func() { // joined by who takes the outcome
+		defer cancel()
+		n, err := m.bear(ctx, c)
+		a.done <- heir{newborn: n, candidate: c, asked: asked, why: why, err: err}
+	}()
+	return a
+}
+
+// outcome waits for an attempt. One that is not wanted any more is called off, and nothing is left of it.
+func (m *member) outcome(a *attempt) (h heir, wanted bool) {
+	for {
+		select {
+		case h := <-a.done:
+			return h, true
+		case <-m.poked:
+		}
+		if m.wants(a) {
+			continue
+		}
+		m.callOff(a)
+		m.poke() // there is news to judge
+		return heir{}, false
+	}
+}
+
+// wants reports whether an attempt is still of use.
+func (m *member) wants(a *attempt) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.orders.gone && !m.orders.halted && a.candidate.Same(m.orders.candidate)
+}
+
+// callOff ends an attempt, and what has come of it.
+func (m *member) callOff(a *attempt) {
+	a.cancel()
+	if h := <-a.done; h.process != nil {
+		m.close(h.process)
+	}
+}
+
 // answer takes note that what was asked up to then has had its outcome.
 func (m *member) answer(asked int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.trying, m.settled = asked, max(m.settled, asked)
+	m.trying, m.settled = max(m.trying, asked), max(m.settled, asked)
 	m.broadcastLocked()
 }
 
@@ -61,9 +125,10 @@ type tenure struct {
 	member *member
 	gen    *generation // that calls go to
 	ready  time.Time   // when it came to serve
+	probe  *time.Timer // for its next health probe
 	misses int         // of probes, in a row
 
-	heir    chan heir // of the start under way beside it; nil: there is none
+	heir    *attempt  // of a process beside it; nil: there is none
 	renewed string    // why another process of the same file is wanted; "": none is
 	why     string    // of the last start that was for that
 	failed  int       // orders.asked of the last start that failed
@@ -72,68 +137,52 @@ type tenure struct {
 	retry   time.Time // when
 }
 
-// heir is a process that is to take over, or why there is none.
-type heir struct {
-	newborn
-	candidate discover.Candidate
-	asked     int
-	why       string
-	err       error
-}
-
-// install lets calls reach a process, and retires the one before it.
-func (t *tenure) install(ctx context.Context, n newborn, c discover.Candidate, why string) error {
+// install lets calls reach a process, and retires the one before it. A process that may not serve any more by
+// now is ended.
+func (t *tenure) install(ctx context.Context, h heir) error {
 	m := t.member
-	g := newGeneration(n.process, c)
-	m.mu.Lock()
-	old := m.current
-	if t.gen != nil {
-		m.restarts++
+	if err := m.fit(ctx, &h.newborn); err != nil {
+		m.close(h.process)
+		return err
 	}
-	m.mu.Unlock()
-	if m.take(n.offer, n.entries, g) {
-		m.fleet.publish()
+	if t.gen != nil && t.gen.candidate.Stamp != h.candidate.Stamp {
+		m.pace = newPace(m.fleet.cfg, m.fleet.random) // what another file did says nothing of this one
 	}
+	m.pace.ran(t.served())
+	g := newGeneration(h.process, h.candidate)
+	old := m.seat(ctx, &h.newborn, g, t.gen != nil)
 	m.keep(g.offering)
 	if old != nil {
-		m.pace.ran(time.Since(t.ready))
-		m.retire(ctx, old)
+		m.finish(ctx, old)
 	}
 	t.gen, t.ready, t.misses, t.why, t.again = g, time.Now(), 0, "", false
-	m.change(Ready, nil, why, true)
-	if m.fleet.policy.Load() != n.policy { // Reconfigure or Resettle came too early to find it
-		return m.catchUp(ctx, g, n.offer.manifest.Name)
-	}
+	t.probe.Reset(m.fleet.cfg.ProbeInterval)
+	m.change(Ready, nil, h.why, true)
 	return nil
 }
 
-// catchUp does what Reconfigure would have done.
-func (m *member) catchUp(ctx context.Context, g *generation, name string) error {
-	changed, err := m.resettle()
-	if err != nil {
-		return err
+// served is how long the process has served.
+func (t *tenure) served() time.Duration {
+	if t.gen == nil {
+		return 0
 	}
-	if changed {
-		m.fleet.publish()
-	}
-	return m.configure(ctx, g, name)
+	return time.Since(t.ready)
 }
 
-// end takes the process out of the way of calls when the tenure is over, and waits for a start under way.
+// end leaves nothing: neither a process that serves nor a start under way.
 func (t *tenure) end() {
 	m := t.member
+	t.probe.Stop()
 	m.mu.Lock()
 	g := m.current
-	m.current = nil
+	m.current, m.heirErr = nil, nil
 	m.mu.Unlock()
+	m.pace.ran(t.served())
 	if g != nil {
-		m.pace.ran(time.Since(t.ready))
 		m.close(g.process)
 	}
 	if t.heir != nil {
-		if h := <-t.heir; h.process != nil {
-			m.close(h.process)
-		}
+		m.callOff(t.heir)
 	}
 	m.mu.Lock()
 	m.pid = 0
@@ -146,40 +195,41 @@ func (t *tenure) leave(ctx context.Context) {
 	m.mu.Lock()
 	g := m.current
 	m.current = nil
+	if g != nil {
+		m.draining = append(m.draining, g)
+	}
 	m.mu.Unlock()
-	m.retire(ctx, g)
+	if g != nil {
+		m.finish(ctx, g)
+	}
 }
 
 // succeed starts a process beside the one that serves.
-func (t *tenure) succeed(ctx context.Context, c discover.Candidate, asked int) {
+func (t *tenure) succeed(ctx context.Context, o orders) {
 	if t.renewed != "" {
 		t.why = t.renewed
 	}
 	t.renewed, t.again = "", false
-	why := followerReason(c, t.gen.candidate, t.why)
-	t.heir = make(chan heir, 1)
-	go func(to chan<- heir) { // joined by end, or by who takes the heir
-		n, err := t.member.bear(ctx, c)
-		to <- heir{newborn: n, candidate: c, asked: asked, why: why, err: err}
-	}(t.heir)
+	why := followerReason(o.candidate, t.gen.candidate, t.why)
+	t.heir = t.member.attempt(ctx, o.candidate, o.asked, why)
 }
 
-// inherit takes what a start beside the process has come to. It returns whether the process is to be left
-// without a follower.
-func (t *tenure) inherit(ctx context.Context, h heir) (stop bool, err error) {
+// inherit takes what a start beside the process has come to. over: there is to be no process.
+func (t *tenure) inherit(ctx context.Context, h heir) (over bool, err error) {
 	m := t.member
 	t.heir = nil
 	if h.process == nil && h.err == nil { // nothing of what it offers is wanted
-		m.offer(h.offer, nil)
-		t.leave(ctx)
-		return true, nil
+		m.offer(h.newborn)
+		return false, nil // which is considered next
 	}
 	defer m.answer(h.asked)
+	if h.err == nil {
+		h.err = t.install(ctx, h)
+	}
 	if h.err != nil {
 		t.disappointed(h)
-		return false, nil
 	}
-	return false, t.install(ctx, h.newborn, h.candidate, h.why)
+	return false, nil
 }
 
 // disappointed decides when to try again; until then the process goes on serving.
@@ -187,10 +237,10 @@ func (t *tenure) disappointed(h heir) {
 	m := t.member
 	now := time.Now()
 	t.failed = h.asked
+	unfinished := errors.Is(h.err, proc.ErrUnfinished)
 	switch {
-	case errors.Is(h.err, proc.ErrUnfinished):
+	case unfinished:
 		t.again, t.retry = true, now.Add(unfinishedPause)
-		return
 	case errors.Is(h.err, errRefused), errors.Is(h.err, proc.ErrUnusable), errors.Is(h.err, proc.ErrChanged):
 	default:
 		var wait time.Duration
@@ -201,8 +251,10 @@ func (t *tenure) disappointed(h heir) {
 	m.heirErr = h.err
 	m.broadcastLocked()
 	m.mu.Unlock()
-	m.fleet.cfg.Logger.Warn("what was to take a plugin's place does not start; the plugin goes on serving",
-		"plugin", m.displayName(), "path", m.path, "error", h.err, "tried_again", t.again)
+	if !unfinished {
+		m.fleet.cfg.Logger.Warn("what was to take a plugin's place does not start; the plugin goes on serving",
+			"plugin", m.displayName(), "path", m.path, "error", h.err, "tried_again", t.again)
+	}
 }
 
 // followerReason says why another process took over.
@@ -213,5 +265,5 @@ func followerReason(c, before discover.Candidate, renew string) string {
 	if c.Stamp != before.Stamp {
 		return "its file was replaced"
 	}
-	return fmt.Sprintf("its pin changed in %s", c.Dir)
+	return "its pin changed"
 }

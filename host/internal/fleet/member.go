@@ -24,12 +24,12 @@ type member struct {
 	fleet    *Fleet
 	path     string // of the file
 	pace     pace
-	tried    func()         // tells the fleet, once
-	poked    chan struct{}  // holds one token when there may be news in orders; closed by nobody
-	turn     chan struct{}  // held while configuring: the last policy to arrive must be the newest
-	settling sync.Mutex     // held while entries are made: the last ones to be set must be the newest
-	retired  sync.WaitGroup // processes that finish their calls
-	trying   int            // orders.asked when the last start began; of the goroutine alone
+	tried    func()             // tells the fleet, once
+	poked    chan struct{}      // holds one token when there may be news in orders; closed by nobody
+	turn     chan struct{}      // held while configuring: the last policy to arrive must be the newest
+	settling sync.Mutex         // held while entries are made: the last ones to be set must be the newest
+	retired  sync.WaitGroup     // processes that finish their calls
+	sought   discover.Candidate // that was looked for among what is remembered; of the goroutine alone
 
 	mu       sync.Mutex // guards what follows
 	orders   orders
@@ -47,6 +47,7 @@ type member struct {
 	current  *generation      // nil: none
 	draining []*generation    // finish their calls
 	pid      int              // of the process, also of one that is being ended; 0: none
+	trying   int              // orders.asked of the last start, or of what was dealt with since
 	settled  int              // the last of orders.asked that was dealt with
 	absent   time.Time        // when its file was first missed; zero: it is there
 	changed  chan struct{}    // closed at the next change of what is above
@@ -118,9 +119,9 @@ func (m *member) fail(err error) {
 		}
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	p.asked = m.trying
 	m.pause = p
-	m.mu.Unlock()
 }
 
 // unfinishedPause is how soon a file that is still being written is looked at again, when nothing is heard of
@@ -175,4 +176,11 @@ func (m *member) dismiss() {
 	m.mu.Unlock()
 	m.settling.Unlock()
 	m.order(func(o *orders) { o.gone = true })
+}
+
+// dir is the plugin directory that the file was found in.
+func (m *member) dir() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.orders.candidate.Dir
 }

@@ -25,6 +25,7 @@ type fakeProcess struct {
 	done   chan struct{}
 	end    func() // closes done, once
 	closed atomic.Bool
+	slow   time.Duration // that it takes to end
 }
 
 func newFakeProcess() *fakeProcess {
@@ -49,6 +50,7 @@ func (p *fakeProcess) Kill() error {
 
 func (p *fakeProcess) Close() error {
 	p.closed.Store(true)
+	<-time.After(p.slow)
 	p.end()
 	return nil
 }

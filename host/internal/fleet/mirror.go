@@ -97,7 +97,7 @@ func (f *Fleet) missed(without map[string]*member, found discover.Result, member
 	waiting := false
 	for _, m := range without {
 		switch {
-		case unseen(found, m.path):
+		case unseen(found, m):
 			*members = append(*members, m)
 		case m.missing(time.Now()) < removalGrace && !refused(found, m.path):
 			waiting = true
@@ -113,10 +113,14 @@ func (f *Fleet) missed(without map[string]*member, found discover.Result, member
 	return gone
 }
 
-// unseen reports whether a file could not be looked at, so that nobody knows whether it is there.
-func unseen(found discover.Result, path string) bool {
-	return slices.ContainsFunc(slices.Concat(found.Missing, found.Refusals), func(r discover.Refusal) bool {
-		return r.Temporary && within(r.Path, path)
+// unseen reports whether a file could not be looked at, so that nobody knows whether it is there. A directory is
+// missed by the name that was asked for, which need not be the one that its files have.
+func unseen(found discover.Result, m *member) bool {
+	unread := !slices.Contains(found.Dirs, m.dir())
+	return slices.ContainsFunc(found.Missing, func(r discover.Refusal) bool {
+		return r.Temporary && (unread || within(r.Path, m.path))
+	}) || slices.ContainsFunc(found.Refusals, func(r discover.Refusal) bool {
+		return r.Temporary && within(r.Path, m.path)
 	})
 }
 

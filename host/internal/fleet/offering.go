@@ -22,30 +22,34 @@ var _ tool.Handler = (*offering)(nil)
 // enter finds the process for a call, and counts the call in: the caller counts it out with leave. Of a lazy
 // plugin it has one started, and waits for it.
 func (o *offering) enter(ctx context.Context) (*generation, error) {
-	m := o.member
-	for {
-		m.mu.Lock()
-		if g := m.openLocked(o); g != nil {
-			m.mu.Unlock()
-			return g, nil
+	m, waits := o.member, false
+	defer func() {
+		if waits {
+			m.order(func(o *orders) { o.demand-- })
 		}
-		if !m.wakesLocked() {
+	}()
+	for ctx.Err() == nil {
+		m.mu.Lock()
+		g, wakes, changed := m.openLocked(o), m.wakesLocked(), m.changed
+		if g == nil && !wakes {
 			defer m.mu.Unlock()
 			return nil, m.unavailableLocked()
 		}
-		m.orders.demand++
-		changed := m.changed
+		if g == nil && !waits {
+			m.orders.demand++
+			waits = true
+		}
 		m.mu.Unlock()
+		if g != nil {
+			return g, nil
+		}
 		m.poke()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 		}
-		m.order(func(o *orders) { o.demand-- })
-		if ctx.Err() != nil {
-			return nil, tool.AsError(context.Cause(ctx))
-		}
 	}
+	return nil, tool.AsError(context.Cause(ctx))
 }
 
 // openLocked finds a process that takes a call of an offering, and counts the call in.
@@ -69,7 +73,13 @@ func (m *member) wakesLocked() bool {
 	if m.fleet.cfg.Launch != Lazy || m.orders.halted || m.orders.gone {
 		return false
 	}
-	return m.state == Idle || m.state == Starting || m.state == Ready && m.current == nil
+	switch m.state {
+	case Idle, Starting:
+		return true
+	case Ready, Unhealthy:
+		return m.current == nil // it is being ended
+	}
+	return false
 }
 
 // running is enter for who wants nothing of a plugin without a process.

@@ -60,6 +60,7 @@ type generation struct {
 	*process
 	candidate discover.Candidate // that it was started from, with the pin that admits it
 	offering  *offering
+	before    *generation   // that it took the place of; nil: there was none
 	evicted   chan error    // holds at most one: why the process must end; closed by nobody
 	doubted   chan struct{} // holds a token when a call was given up; closed by nobody
 
@@ -123,7 +124,14 @@ func (g *generation) leave() {
 	if g.calls--; g.calls > 0 {
 		return
 	}
-	if g.retired && !g.closed {
+	if g.retired {
+		g.shutLocked()
+	}
+}
+
+// shutLocked lets no call in any more, as none is in it and none is to come.
+func (g *generation) shutLocked() {
+	if !g.closed {
 		g.closed = true
 		close(g.idle)
 	}
@@ -134,9 +142,8 @@ func (g *generation) retire() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.retired = true
-	if g.calls == 0 && !g.closed {
-		g.closed = true
-		close(g.idle)
+	if g.calls == 0 {
+		g.shutLocked()
 	}
 }
 
@@ -147,7 +154,7 @@ func (g *generation) unused(timeout time.Duration, now time.Time) bool {
 	if g.calls > 0 || now.Sub(g.last) < timeout {
 		return false
 	}
-	g.closed = true
+	g.shutLocked()
 	return true
 }
 

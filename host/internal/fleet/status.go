@@ -26,27 +26,28 @@ const (
 
 // Status is what is known of one plugin.
 type Status struct {
-	Name     string // the plugin's own, once it has described itself; before that its file's
-	Version  string
-	Path     string
-	Dir      string // the plugin directory that it lies in
-	SHA256   string // of the bytes that run, or ran last; "": none did
-	Pinned   bool   // whether a lock file has the file
-	Launch   Launch
-	State    State
-	Reason   string    // why it is in the state, when that is no error
-	Since    time.Time // of the state
-	Pid      int       // 0: no process
-	RSS      int64     // bytes that the process holds; 0: none, or not known
-	Draining int       // older processes that finish their calls
-	Restarts int       // since the fleet began, replacements included
-	RetryAt  time.Time // of the next start; zero unless in backoff
-	Error    string    // why it is not ready; "" when it is
-	Fix      string    // what can be done about the error; "" when nothing is known
-	Follower string    // why a newer file, or a restart, does not come to serve; "": nothing is wrong
-	Tools    []string  // that calls reach here, by name
-	Filtered []string  // that it has and that are not offered: hidden, or not wanted
-	Clashes  []Problem // tools whose names another plugin has
+	Name        string // the plugin's own, once it has described itself; before that its file's
+	Version     string
+	Path        string
+	Dir         string // the plugin directory that it lies in
+	SHA256      string // of the bytes that run, or ran last; "": none did
+	Pinned      bool   // whether a lock file has the file
+	Launch      Launch
+	State       State
+	Reason      string    // why it is in the state, when that is no error
+	Since       time.Time // of the state
+	Pid         int       // 0: no process
+	RSS         int64     // bytes that the process holds; 0: none, or not known
+	Draining    int       // older processes that finish their calls
+	Restarts    int       // since the fleet began, replacements included
+	RetryAt     time.Time // of the next start; zero unless in backoff
+	Error       string    // why it is not ready; "" when it is
+	Fix         string    // what can be done about the error; "" when nothing is known
+	Follower    string    // why a newer file, or a restart, does not come to serve; "": nothing is wrong
+	FollowerFix string    // what can be done about that
+	Tools       []string  // that calls reach here, by name
+	Filtered    []string  // that it has and that are not offered: hidden, or not wanted
+	Clashes     []Problem // tools whose names another plugin has
 
 	Layers  []tool.Layer // of the process; nil: it has none
 	Sandbox []tool.Layer // of the programs that it runs, as it says; nil before it has described itself
@@ -93,7 +94,7 @@ func (m *member) status(c *catalog.Catalog) Status {
 		s.RetryAt = m.pause.until
 	}
 	s.Error, s.Fix = explained(m.err)
-	s.Follower, _ = explained(m.heirErr)
+	s.Follower, s.FollowerFix = explained(m.heirErr)
 	if m.current != nil {
 		s.Layers = m.current.layers
 	}
@@ -155,9 +156,9 @@ func (m *member) change(s State, why error, reason string, news bool) {
 	m.mu.Lock()
 	if news = news || m.state != s; news {
 		m.since, m.reason = time.Now(), reason
+		m.broadcastLocked()
 	}
 	m.state, m.err = s, why
-	m.broadcastLocked()
 	m.mu.Unlock()
 	if news {
 		m.tell()
