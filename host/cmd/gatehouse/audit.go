@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "The trail of every decision", Args: cobra.NoArgs}
+	cmd := group("audit", "The trail of every decision")
 	cmd.AddCommand(a.auditVerifyCommand())
 	return cmd
 }

@@ -41,8 +41,8 @@ func (o *remote) whereFlags(cmd *cobra.Command) {
 }
 
 const (
-	remoteTimeout = 30 * time.Second
-	maxAnswer     = 4 << 20 // bytes
+	remoteTimeout = time.Minute // starting a plugin takes twice plugins.start_timeout at most, as a rule 20 s
+	maxAnswer     = 4 << 20     // bytes
 )
 
 // errNoHost is in the chain of an error when there is no host to ask, or none that lets us in.
@@ -97,6 +97,9 @@ var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Reques
 
 func answer(req *http.Request) ([]byte, error) {
 	resp, err := noRedirects.Do(req)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, failure(fmt.Errorf("the host did not answer within %v; ask again: gatehouse plugins list", remoteTimeout))
+	}
 	if err != nil {
 		return nil, failure(fmt.Errorf("%w: %w; say where it is with --url, or start one with: "+
 			"gatehouse serve --transport http", errNoHost, err))
@@ -180,9 +183,7 @@ func (a *app) switchCommand(verb, short string) *cobra.Command {
 }
 
 func (a *app) breakerCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "breaker", Short: "Open or close the circuit breaker of a tool in a running host", Args: cobra.NoArgs,
-	}
+	cmd := group("breaker", "Open or close the circuit breaker of a tool in a running host")
 	for verb, short := range map[string]string{
 		"open":  "Refuse all calls of a tool until its breaker is closed by hand, or the host restarts",
 		"close": "Let calls through again, whoever opened the breaker, and forget the failures",

@@ -11,7 +11,7 @@ import (
 
 // configCommand looks at the configuration, and starts nothing.
 func (a *app) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check, print or describe the configuration", Args: cobra.NoArgs}
+	cmd := group("config", "Check, print or describe the configuration")
 	show := &cobra.Command{
 		Use: "print", Args: cobra.NoArgs,
 		Short: "Print every key with its value in force and where that comes from; secrets are not shown",

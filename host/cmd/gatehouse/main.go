@@ -139,3 +139,11 @@ Without a command it serves: MCP on stdio, or what MCP_SERVER_TRANSPORT says.`,
 			}})
 	return root
 }
+
+// group makes a command that is nothing without one of its own commands.
+func group(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs, // which refuses a command that there is not
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+}

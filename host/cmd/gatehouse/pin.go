@@ -34,8 +34,11 @@ func (h *host) pinAll(ctx context.Context) (httpdoor.PinReport, error) {
 		}
 	}
 	locks := make(map[string]*pin.Lock) // directory -> what to write there
+	for _, dir := range discover.Scan(h.config().Plugins.Dirs).Dirs {
+		locks[dir] = &pin.Lock{}
+	}
 	for _, s := range all {
-		if locks[s.Dir] == nil {
+		if locks[s.Dir] == nil { // it came just now
 			locks[s.Dir] = &pin.Lock{}
 		}
 		if s.Error != "" || s.SHA256 == "" {
@@ -67,8 +70,8 @@ func pinOf(s fleet.Status) (pin.Pin, error) {
 	return pin.Pin{File: rel, SHA256: s.SHA256, Name: s.Name, Version: s.Version, Tools: offeredBy(s)}, nil
 }
 
-// writeLocks writes a lock file into each directory. One in which nothing could be pinned gets none, so that
-// a mistake does not lock everything out, unless it has one already.
+// writeLocks writes a lock file into each directory. One in which there is nothing to pin gets none, so that a
+// mistake does not lock everything out, unless it has one already.
 func writeLocks(locks map[string]*pin.Lock) (files []string, err error) {
 	var errs []error
 	for dir, lock := range locks {
@@ -126,6 +129,7 @@ func verifyAll(dirs []string) httpdoor.VerifyReport {
 		report.Findings = append(report.Findings, verifyOne(c))
 	}
 	for _, r := range slices.Concat(found.Refusals, found.Missing) {
+		seen[r.Path] = true
 		report.Findings = append(report.Findings, httpdoor.VerifyFinding{
 			Path: r.Path, Status: httpdoor.FindingUnreadable, Fix: r.Reason + ": " + r.Fix,
 		})

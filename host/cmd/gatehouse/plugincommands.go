@@ -19,9 +19,7 @@ import (
 )
 
 func (a *app) pluginsCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "plugins", Short: "List, show, restart, stop, start, pin and verify plugins", Args: cobra.NoArgs,
-	}
+	cmd := group("plugins", "List, show, restart, stop, start, pin and verify plugins")
 	cmd.AddCommand(a.listPluginsCommand(), a.showPluginCommand(), a.pinCommand(), a.verifyCommand())
 	for what, short := range map[httpdoor.PluginAction]string{
 		httpdoor.PluginRestart: "Put another process in the place of a plugin's, without a failed call",
@@ -93,7 +91,7 @@ func (a *app) seePlugins(ctx context.Context, o remote) (list httpdoor.PluginLis
 	case o.url != "" || !errors.Is(err, errNoHost):
 		return list, err
 	}
-	fmt.Fprintln(a.stderr, "no host answers; this is what one that is started now would have")
+	fmt.Fprintf(a.stderr, "%s\nthis is what a host that is started now would have\n", line(err.Error()))
 	err = a.withHost(ctx, "", func(h *host) error {
 		list = pluginList(h.fleet)
 		return nil
@@ -125,18 +123,33 @@ func (a *app) pluginActionCommand(what httpdoor.PluginAction, short string) *cob
 // printOutcome says what a plugin is after somebody acted on it. One that is not what was wanted is a failure.
 func (a *app) printOutcome(v httpdoor.PluginView, what httpdoor.PluginAction) error {
 	fmt.Fprintf(a.stdout, "%s: %s\n", line(v.Name), v.State)
-	wrong := v.Error
-	if wrong == "" {
-		wrong = v.SuccessorError
-	}
-	if wrong == "" || what == httpdoor.PluginStop {
+	if what == httpdoor.PluginStop {
 		return nil
 	}
-	err := errors.New(line(wrong))
-	if v.RecoverySuggestion != "" {
-		err = fmt.Errorf("%w; %s", err, line(v.RecoverySuggestion))
+	for _, wrong := range [][2]string{
+		{v.Error, v.RecoverySuggestion}, {v.SuccessorError, v.SuccessorFix}, {notServing(v), "gatehouse plugins show " + v.Name},
+	} {
+		if wrong[0] != "" {
+			return &exitError{code: exitUnable, err: errors.New(advised(wrong[0], wrong[1]))}
+		}
 	}
-	return &exitError{code: exitUnable, err: err}
+	return nil
+}
+
+// notServing is why a plugin that was started does not serve, when that is no error.
+func notServing(v httpdoor.PluginView) string {
+	if v.State == "stopped" {
+		return v.Reason
+	}
+	return ""
+}
+
+// advised is what is wrong, and what to do about it.
+func advised(wrong, fix string) string {
+	if fix == "" {
+		return line(wrong)
+	}
+	return line(wrong) + "; " + line(fix)
 }
 
 func (a *app) pinCommand() *cobra.Command {
@@ -153,7 +166,7 @@ host that is running takes a new lock file over by itself.`,
 				if e := tool.AsError(err); e != nil {
 					return failure(fmt.Errorf("%s; %s", line(e.Message), line(e.Suggestion)))
 				}
-				if len(report.Problems) > 0 || len(report.Pinned) == 0 {
+				if len(report.Problems) > 0 || len(report.Files) == 0 {
 					return failure(fmt.Errorf("%d plugins pinned, %d not", len(report.Pinned), len(report.Problems)))
 				}
 				return nil
@@ -225,9 +238,11 @@ func printPlugins(out io.Writer, l httpdoor.PluginList) error {
 		return err
 	}
 	for _, p := range l.Plugins {
-		for _, text := range []string{p.Error, p.SuccessorError} {
-			if text != "" {
-				fmt.Fprintf(out, "\n%s: %s\n  %s\n", line(p.Name), line(text), line(p.RecoverySuggestion))
+		for _, said := range [][2]string{
+			{p.Error, p.RecoverySuggestion}, {p.SuccessorError, p.SuccessorFix}, {notServing(p), ""},
+		} {
+			if said[0] != "" {
+				fmt.Fprintf(out, "\n%s: %s\n", line(p.Name), advised(said[0], said[1]))
 			}
 		}
 		for _, c := range p.Clashes {
@@ -271,7 +286,8 @@ func printPlugin(out io.Writer, p httpdoor.PluginView) error {
 	row("reason", p.Reason)
 	row("error", p.Error)
 	row("what to do", p.RecoverySuggestion)
-	row("newer file", p.SuccessorError)
+	row("successor", p.SuccessorError)
+	row("what to do", p.SuccessorFix)
 	if !p.RetryAt.IsZero() {
 		row("tried again", p.RetryAt.Local().Format(time.DateTime))
 	}

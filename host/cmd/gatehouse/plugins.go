@@ -39,8 +39,8 @@ func pluginView(s fleet.Status) httpdoor.PluginView {
 		Name: s.Name, Version: s.Version, Path: s.Path, SHA256: s.SHA256, State: string(s.State), Reason: s.Reason,
 		Error: s.Error, RecoverySuggestion: s.Fix, Since: s.Since.UTC(), Pid: s.Pid, Restarts: s.Restarts,
 		Launch: string(s.Launch), Pinned: s.Pinned, Tools: s.Tools, Filtered: s.Filtered,
-		ResidentMemoryBytes: s.RSS, Draining: s.Draining, SuccessorError: s.Follower, Layers: s.Layers,
-		Sandbox: s.Sandbox,
+		ResidentMemoryBytes: s.RSS, Draining: s.Draining, SuccessorError: s.Follower, SuccessorFix: s.FollowerFix,
+		Layers: s.Layers, Sandbox: s.Sandbox,
 	}
 	if !s.RetryAt.IsZero() {
 		v.RetryAt = s.RetryAt.UTC()

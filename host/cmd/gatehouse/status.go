@@ -117,7 +117,11 @@ func (h *host) healthChanged(old, current health.Report) {
 func (h *host) knownChecks(context.Context) map[string]health.Check {
 	checks := map[string]health.Check{"catalog": h.catalogCheck()}
 	for _, s := range h.fleet.Status() {
-		checks["plugin:"+s.Name] = pluginCheck(s)
+		name := "plugin:" + s.Name
+		if _, taken := checks[name]; taken { // two files of one plugin
+			name += ":" + s.Path
+		}
+		checks[name] = pluginCheck(s)
 	}
 	for i, p := range h.fleet.Problems() {
 		c := health.Check{Status: health.Degraded, Priority: health.Important, Message: problemText(p), Fix: p.Fix}

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) tokenCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Short: "The credential of HTTP clients", Args: cobra.NoArgs}
+	cmd := group("token", "The credential of HTTP clients")
 	cmd.AddCommand(&cobra.Command{
 		Use: "show", Args: cobra.NoArgs,
 		Short: "Print the generated token; it is made when there is none yet",

@@ -85,7 +85,8 @@ type PluginView struct {
 
 	ResidentMemoryBytes int64        `json:"resident_memory_bytes" jsonschema:"of its process; 0: there is none"`
 	Draining            int          `json:"draining" jsonschema:"its old processes that still finish calls"`
-	SuccessorError      string       `json:"successor_error" jsonschema:"why a newer file does not serve"`
+	SuccessorError      string       `json:"successor_error" jsonschema:"why a newer file, or a restart, does not serve"`
+	SuccessorFix        string       `json:"successor_fix" jsonschema:"what a person does about that"`
 	Layers              []tool.Layer `json:"layers" jsonschema:"what confines its own process"`
 	Sandbox             []tool.Layer `json:"sandbox" jsonschema:"what confines the programs that it runs"`
 }

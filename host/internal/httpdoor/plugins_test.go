@@ -84,7 +84,7 @@ func TestPluginsAreShown(t *testing.T) {
 		"retry_at": "<nil>",
 		"launch":   "eager", "pinned": "true", "tools": "[NmapTool]", "filtered": "[]", "draining": "1",
 		"clashes":               "[map[fix: path:/p/nmap reason:taken severity:error tool:PingTool]]",
-		"resident_memory_bytes": "1.048576e+06", "successor_error": "", "sandbox": "[]",
+		"resident_memory_bytes": "1.048576e+06", "successor_error": "", "successor_fix": "", "sandbox": "[]",
 		"layers": "[map[active:true detail:ABI 7 name:landlock]]",
 	} {
 		if shown := fmt.Sprint(one[member]); shown != want {
