@@ -91,8 +91,8 @@ func TestPluginsAreShown(t *testing.T) {
 			t.Errorf("GET /plugins/nmap: %s = %s, want %s", member, shown, want)
 		}
 	}
-	if len(one) != 21 {
-		t.Errorf("GET /plugins/nmap has %d members, want the 21 of the table", len(one))
+	if len(one) != 22 {
+		t.Errorf("GET /plugins/nmap has %d members, want the 22 of the table", len(one))
 	}
 	second, _ := plugins[1].(map[string]any)
 	if second["retry_at"] != "1970-01-01T00:00:09Z" || second["error"] != "it died" {
