@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -321,4 +323,94 @@ func TestPinsAreTakenOverByARunningHost(t *testing.T) {
 	if p := h.plugin(t, "good"); !p.Pinned || p.Error != "" {
 		t.Errorf("plugin %+v, want the new bytes, pinned", p)
 	}
+}
+
+func TestPluginsRunAsAnotherUser(t *testing.T) {
+	h := serve(t, "plugins", "MCP_PLUGINS_RUN_AS=nobody", "MCP_PLUGINS_LANDLOCK=auto")
+	p := h.plugin(t, "ping")
+	if os.Geteuid() != 0 {
+		if p.Pid != 0 || !strings.Contains(p.Error, "only root can run a plugin as another user") {
+			t.Errorf("plugin %+v of an ordinary user's host, want why it does not start", p)
+		}
+		return
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid))
+	if want := "Uid:\t" + strings.Repeat(nobody.Uid+"\t", 3) + nobody.Uid + "\n"; err != nil ||
+		!strings.Contains(string(status), want) {
+		t.Errorf("status of the process: %s, %v; want %q", status, err, want)
+	}
+	for name, args := range map[string]string{
+		"PingTool": `{"target":"127.0.0.1","count":1}`,
+		"NmapTool": `{"target":"127.0.0.1","extra_args":"-sS -p 1"}`,
+	} {
+		if rep, kind := h.rest(t, name, args); kind != "" || rep.ReturnCode != 0 {
+			t.Errorf("%s = %q, %s; want success by the capability that was handed on", name, kind, rep.Stderr)
+		}
+	}
+}
+
+func TestAnAssistantOnStdioHearsOfADroppedPlugin(t *testing.T) {
+	dir := pluginDir(t)
+	drop(t, "many/many", filepath.Join(dir, "first"), "")
+	heard := make(chan struct{}, 10)
+	client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, &mcp.ClientOptions{
+		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) { heard <- struct{}{} },
+	})
+	cmd := exec.Command(filepath.Join(bin, "gatehouse"), "--plugins-dir", dir)
+	cmd.Env = environment(t)
+	session, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	if got := toolsOf(t, session); !slices.Equal(got, []string{"firstTool"}) {
+		t.Fatalf("tools %v, want that of the first", got)
+	}
+	drop(t, "many/many", filepath.Join(dir, "second"), "")
+	hears(t, heard, "a new plugin")
+	if got := toolsOf(t, session); !slices.Equal(got, []string{"firstTool", "secondTool"}) {
+		t.Errorf("tools %v, want both", got)
+	}
+}
+
+func TestAClashIsToldEverywhere(t *testing.T) {
+	dir := pluginDir(t)
+	for _, name := range []string{"a", "b"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		drop(t, "many/many", filepath.Join(dir, name, "twin"), "")
+	}
+	h := serveDir(t, dir)
+	h.log.waitFor(t, `"two plugins offer one tool"`, 1)
+	var list struct {
+		Plugins []struct {
+			Path    string
+			Tools   []string
+			Clashes []struct{ Tool, Severity, Fix string }
+		}
+	}
+	h.ask(t, http.MethodGet, "/plugins", "", 200, &list)
+	if len(list.Plugins) != 2 || len(list.Plugins[0].Tools) != 1 || len(list.Plugins[0].Clashes) != 0 ||
+		len(list.Plugins[1].Tools) != 0 || len(list.Plugins[1].Clashes) != 1 ||
+		list.Plugins[1].Clashes[0].Severity != "error" || list.Plugins[1].Clashes[0].Fix == "" {
+		t.Errorf("plugins %+v, want the tool with the first by path, and a clash with the second", list.Plugins)
+	}
+	var health struct {
+		Checks map[string]struct{ Status, Message string }
+	}
+	for health.Checks["problem:1"].Status != "unhealthy" { // the checks run in the background
+		status, raw, err := h.do(t.Context(), http.MethodGet, "/health", "")
+		if err != nil || json.Unmarshal(raw, &health) != nil {
+			t.Fatalf("health = %d %s, %v", status, raw, err)
+		}
+		if c := health.Checks["problem:1"]; c.Status != "" && c.Status != "unhealthy" {
+			t.Fatalf("check %+v, want the clash to be unhealthy", c)
+		}
+	}
+	h.ask(t, http.MethodPost, "/plugins/twin/restart", "", 400, nil) // which of the two?
 }
