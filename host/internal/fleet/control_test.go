@@ -252,6 +252,8 @@ func TestAPluginWithoutAWantedToolIsNotKeptRunning(t *testing.T) {
 func TestNoNewPrivsYieldsToWhatAToolNeeds(t *testing.T) {
 	needy := hosttest.OneTool("fake", "FakeTool")
 	needy.Tools[0].Needs = []tool.Need{{Kind: tool.NeedCapability, Name: "CAP_NET_RAW"}}
+	content := hosttest.OneTool("fake", "FakeTool")
+	content.Tools[0].Needs = []tool.Need{{Kind: tool.NeedCapability, Name: "CAP_NET_RAW", Optional: true}}
 	for name, row := range map[string]struct {
 		mode    NoNewPrivs
 		m       tool.Manifest
@@ -261,6 +263,7 @@ func TestNoNewPrivsYieldsToWhatAToolNeeds(t *testing.T) {
 		"a tool without needs":                   {Auto, hosttest.OneTool("fake", "FakeTool"), false, []bool{true, true}},
 		"a capability that the host has":         {Auto, needy, true, []bool{true, true}},
 		"a capability that only a file can give": {Auto, needy, false, []bool{true, false, false}},
+		"a capability that it can do without":    {Auto, content, false, []bool{true, true}},
 		"the operator insists":                   {On, needy, false, []bool{true, true}},
 		"the operator does without":              {Off, hosttest.OneTool("fake", "FakeTool"), true, []bool{false, false}},
 	} {

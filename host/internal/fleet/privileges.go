@@ -13,7 +13,7 @@ type NoNewPrivs string
 
 // The answers.
 const (
-	Auto NoNewPrivs = "auto" // no, unless a tool needs a capability that the host has not got to hand on
+	Auto NoNewPrivs = "auto" // no, unless a tool cannot do without a capability that the host cannot hand on
 	On   NoNewPrivs = "on"   // no
 	Off  NoNewPrivs = "off"  // yes
 )
@@ -29,7 +29,7 @@ func (f *Fleet) noNewPrivs(m tool.Manifest) bool {
 	}
 	return !slices.ContainsFunc(m.Tools, func(s tool.Spec) bool {
 		return slices.ContainsFunc(s.Needs, func(n tool.Need) bool {
-			return n.Kind == tool.NeedCapability && !f.handsOn(n.Name)
+			return n.Kind == tool.NeedCapability && !n.Optional && !f.handsOn(n.Name)
 		})
 	})
 }

@@ -281,7 +281,7 @@ func FuzzNamesInThePath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		target, err := url.ParseRequestURI("/plugins/" + raw)
 		if err != nil {
-			t.Skip("no target of a request")
+			return // no target of a request
 		}
 		r := request("GET", "/", "")
 		r.URL = target
