@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -30,6 +31,9 @@ func Sum(path string) (string, error) {
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
+
+// StampFrom is the stamp of an open file.
+func StampFrom(info fs.FileInfo) Stamp { return stampOf(info) }
 
 // StampOf is the stamp of the file that a path names; of a symbolic link itself, when it is one.
 func StampOf(path string) (Stamp, error) {

@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -42,7 +44,8 @@ func (f *Fleet) startProcess(ctx context.Context, b birth) (*process, error) {
 	confine := f.cfg.Confine
 	confine.NoNewPrivs = b.noNewPrivs
 	p, err := proc.Start(ctx, proc.Config{
-		Name: b.candidate.Name, Path: b.candidate.Path, SHA256: b.sha256, RuntimeDir: f.runtime, Env: f.cfg.Env,
+		Name: b.candidate.Name, Path: b.candidate.Path, SHA256: b.sha256, Judge: f.judge(b.candidate.Stamp),
+		RuntimeDir: f.runtime, Env: f.cfg.Env,
 		StartTimeout: f.cfg.StartTimeout, Grace: f.cfg.Grace, Logger: f.cfg.Logger,
 		Confine: confine, Cgroup: f.cfg.Cgroup,
 	})
@@ -52,6 +55,18 @@ func (f *Fleet) startProcess(ctx context.Context, b birth) (*process, error) {
 	return &process{
 		Handler: p, life: p, pid: p.Pid(), done: p.Done(), sha256: p.SHA256(), layers: p.Layers(),
 	}, nil
+}
+
+// judge holds that what is started is what a scan has found good: owner and mode are in the stamp, by the time of
+// their last change.
+func (f *Fleet) judge(seen discover.Stamp) func(fs.FileInfo) error {
+	return func(info fs.FileInfo) error {
+		if discover.StampFrom(info) == seen {
+			return nil
+		}
+		f.Rescan()
+		return errors.New("it is another file than was looked at")
+	}
 }
 
 // generation is a process that calls go to, and the count of the calls in it. A plugin has one at a time, but

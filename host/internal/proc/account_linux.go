@@ -80,6 +80,11 @@ func runAs(cfg Config) (*account, error) {
 			fmt.Errorf("only root can run a plugin as another user, and the host is user %d", os.Geteuid())).
 			Suggest("start the host as root, or leave run_as empty: plugins run as the host's user then")
 	}
+	if !held(unix.CAP_KILL) {
+		return nil, unconfined(cfg.Name, layerUser,
+			errors.New("the host has not CAP_KILL, and could not end a plugin of another user")).
+			Suggest("give the host CAP_KILL (containers: --cap-add=KILL), or leave run_as empty")
+	}
 	a, err := findAccount(cfg.Confine.RunAs)
 	if err != nil {
 		return nil, unconfined(cfg.Name, layerUser, fmt.Errorf("run_as %q: %w", cfg.Confine.RunAs, err)).

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,10 @@ import (
 
 const (
 	// searchEvery is how often the host looks for orphans that have ended. After the end of a plugin it looks
-	// at once, and twice more with searchSoon between: what the plugin ran is ending by itself then.
+	// at once, and a few times more with searchSoon between: what the plugin ran is ending by itself then.
 	searchEvery = 5 * time.Second
-	searchSoon  = time.Second
+	searchSoon  = 400 * time.Millisecond
+	searchTimes = 5
 
 	// searchRounds bounds how often it looks again because it has killed something, should that fork faster
 	// than it is killed.
@@ -62,16 +64,18 @@ func (a *adopter) run(ctx context.Context, ended <-chan struct{}) {
 	for soon := 0; ctx.Err() == nil; {
 		select {
 		case <-ended:
-			soon = 2
+			soon = searchTimes
 		case <-children: // one that was started by the host, or an orphan: who looks often finds nothing else
 			if soon == 0 {
-				soon = 2
 				next.Reset(searchSoon)
 			}
+			soon = max(soon, 2)
 			continue
 		case <-next.C:
 			soon = max(soon-1, 0)
 		case <-ctx.Done():
+			a.finish()
+			return
 		}
 		a.sweep()
 		if soon > 0 {
@@ -80,6 +84,21 @@ func (a *adopter) run(ctx context.Context, ended <-chan struct{}) {
 			next.Reset(searchEvery)
 		}
 	}
+	a.finish()
+}
+
+// finish looks a last time: no plugin lives any more. What ends by itself is given its time.
+func (a *adopter) finish() {
+	tick := time.NewTicker(20 * time.Millisecond) // nobody tells of the end of what is no child yet
+	defer tick.Stop()
+	for end := time.Now().Add(a.patience); ; <-tick.C {
+		a.sweep()
+		if !a.spared || time.Now().After(end) {
+			break
+		}
+	}
+	a.patience = 0
+	a.sweep()
 }
 
 var errSearched = errors.New("somebody in this process adopts the orphans of plugins already")
@@ -109,6 +128,10 @@ type adopter struct {
 	self int
 	own  int // session of the host
 
+	patience time.Duration        // with the orphans of a plugin: a supervisor knows best what belongs to it
+	gone     map[string]time.Time // mark of a plugin that left orphans -> when that was seen
+	spared   bool                 // whether the last look has left an orphan in patience
+
 	known   map[id]string // descendant of a plugin -> its mark
 	strange map[id]bool   // ended, in a session of their own, and known for nothing; when last looked
 }
@@ -119,7 +142,10 @@ func newAdopter(f *family, log *slog.Logger) *adopter {
 	if err != nil { // only of a process that is gone
 		own = self
 	}
-	return &adopter{kin: f, log: log, self: self, own: own, known: make(map[id]string)}
+	return &adopter{
+		kin: f, log: log, self: self, own: own, patience: byThemselves, known: make(map[id]string),
+		gone: make(map[string]time.Time),
+	}
 }
 
 // sweep looks until there is nothing more to kill.
@@ -183,7 +209,8 @@ func (a *adopter) orphans() (ended, left []entry, err error) {
 	}
 	r := a.kin.relations(table)
 	a.note(r)
-	strange := make(map[id]bool)
+	a.spared = false
+	strange, gone := make(map[id]bool), make(map[string]time.Time)
 	for _, e := range table {
 		if _, plugin := r.living[e.pid]; plugin || e.parent != a.self {
 			continue
@@ -197,10 +224,16 @@ func (a *adopter) orphans() (ended, left []entry, err error) {
 		case e.zombie():
 			ended = append(ended, e)
 		case !r.runs[mark]:
+			gone[mark] = cmp.Or(a.gone[mark], time.Now())
+			if time.Since(gone[mark]) < a.patience {
+				a.spared = true
+				continue
+			}
 			left = append(left, e)
 		}
 	}
-	a.strange = strange
+	a.strange, a.gone = strange, gone
+	a.note(r) // below those that were recognized just now; nothing has been killed yet
 	return ended, left, nil
 }
 
@@ -222,7 +255,8 @@ func (f *family) relations(table map[int]entry) relations {
 		r.sessions[pid] = mark
 	}
 	for pid, mark := range f.living {
-		r.sessions[pid], r.living[pid], r.runs[mark] = mark, mark, true
+		r.sessions[pid], r.living[pid] = mark, mark
+		r.runs[mark] = mark != f.mark(guardName) // which is nobody's to claim
 	}
 	return r
 }
@@ -231,7 +265,7 @@ func (f *family) relations(table map[int]entry) relations {
 func (a *adopter) note(r relations) {
 	known := make(map[id]string)
 	for _, e := range r.table {
-		if mark := r.above(e); mark != "" {
+		if mark := a.above(e, r); mark != "" {
 			known[e.id] = mark
 		} else if mark := a.known[e.id]; mark != "" {
 			known[e.id] = mark
@@ -240,8 +274,9 @@ func (a *adopter) note(r relations) {
 	a.known = known
 }
 
-// above is the mark of the plugin that a process descends from; "": from none that lives.
-func (r relations) above(e entry) string {
+// above is the mark of the plugin that a process descends from: one that lives, or whose other descendants are
+// known; "": from none.
+func (a *adopter) above(e entry, r relations) string {
 	for range len(r.table) { // a table that was read piece by piece may have a circle in it
 		if mark := r.living[e.parent]; mark != "" {
 			return mark
@@ -249,6 +284,9 @@ func (r relations) above(e entry) string {
 		parent, ok := r.table[e.parent]
 		if !ok {
 			return ""
+		}
+		if mark := a.known[parent.id]; mark != "" {
+			return mark
 		}
 		e = parent
 	}

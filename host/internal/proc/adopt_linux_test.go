@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,9 @@ func adopting(t *testing.T) *adopter {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) // worked before
 		kin.endSearch()
 	})
-	return newAdopter(kin, slog.New(slog.DiscardHandler))
+	a := newAdopter(kin, slog.New(slog.DiscardHandler))
+	a.patience = 0
+	return a
 }
 
 // startOrphan starts a plugin and has it leave an orphan, which is this process's child then.
@@ -100,6 +103,37 @@ func TestAnOrphanIsLeftAloneWhileItsPluginRunsAndKilledAfter(t *testing.T) {
 	}
 	if a.sweep(); !gone(orphan) {
 		t.Error("the orphan is there still, or was not collected")
+	}
+}
+
+func TestAnOrphanIsGivenTimeToEndByItself(t *testing.T) {
+	a := adopting(t)
+	a.patience = time.Hour
+	p, orphan := startOrphan(t, hosttest.Dir(t), `{}`, nil)
+	end(t, p)
+	if a.sweep(); !alive(orphan) || !a.spared {
+		t.Errorf("the orphan is alive: %t, spared: %t; want both", alive(orphan), a.spared)
+	}
+	a.patience = 0
+	if a.sweep(); !gone(orphan) || a.spared {
+		t.Errorf("the orphan is gone: %t, spared: %t; want it gone", gone(orphan), a.spared)
+	}
+}
+
+func TestWhatIsBelowAKnownOrphanIsKnown(t *testing.T) {
+	process := func(pid, parent int) entry { return entry{id: id{pid: pid, born: 1}, parent: parent, session: pid} }
+	supervisor, program, child, stranger := process(10, 1), process(11, 10), process(12, 11), process(20, 1)
+	r := relations{table: map[int]entry{10: supervisor, 11: program, 12: child, 20: stranger}}
+	a := newAdopter(newFamily(), slog.New(slog.DiscardHandler))
+	a.known[supervisor.id] = "m" // seen below its plugin, which is gone
+	a.note(r)
+	for _, e := range []entry{supervisor, program, child} {
+		if a.known[e.id] != "m" {
+			t.Errorf("process %d is known as %q, want the plugin's", e.pid, a.known[e.id])
+		}
+	}
+	if mark := a.known[stranger.id]; mark != "" {
+		t.Errorf("a stranger is known as %q", mark)
 	}
 }
 

@@ -90,10 +90,7 @@ func lockTree(dir string) *os.File {
 func sweepTrees(own string) {
 	trees, _ := filepath.Glob(filepath.Join(own, treePrefix+"*")) // the pattern is a good one
 	for _, dir := range trees {
-		if lock := lockTree(dir); lock != nil {
-			_ = endTree(dir)
-			_ = lock.Close() // only locked
-		}
+		endDeadTree(dir)
 	}
 }
 

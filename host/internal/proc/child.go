@@ -84,9 +84,11 @@ func (c *child) Start(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make pipes: %w", err)
 	}
-	started := make(chan error)
-	go c.own(started)
-	err = <-started
+	if err = c.image.clearOf(c.cmd); err == nil {
+		started := make(chan error)
+		go c.own(started)
+		err = <-started
+	}
 	closeTheirs()
 	if err != nil {
 		c.closePipes()
@@ -175,14 +177,14 @@ func (c *child) live(started chan<- error) {
 }
 
 func (c *child) exec() error {
+	confined, err := c.confine() // which may hang on a dead file system, and must not hold up who kills
+	if err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.killed {
 		return errors.New("ended before it had started")
-	}
-	confined, err := c.confine()
-	if err != nil {
-		return err
 	}
 	if err := c.image.intact(); err != nil {
 		return err
@@ -316,14 +318,17 @@ func (c *child) Diagnose(context.Context) string { return "" }
 
 var errAddress = errors.New("address refused")
 
-// PluginToHost judges the address that the plugin wants to be called at: a socket in its own directory.
-// Otherwise it could have the host connect to anything.
+// PluginToHost judges the address that the plugin wants to be called at: a socket directly in its own directory,
+// named as the host names it. Otherwise it could have the host connect to anything, and remove it afterwards:
+// what stands before ".." in a path may be a link.
 func (c *child) PluginToHost(network, addr string) (string, string, error) {
-	if network != "unix" || filepath.Dir(filepath.Clean(addr)) != c.dir {
+	own := filepath.Join(c.dir, filepath.Base(addr))
+	info, err := os.Lstat(own) // that there is none shows when it is connected to
+	if network != "unix" || addr != own || err == nil && info.Mode().Type() != os.ModeSocket {
 		return "", "", fmt.Errorf("%w: %s %q", errAddress, network, clip(addr))
 	}
-	c.socket = addr
-	return network, addr, nil
+	c.socket = own
+	return network, own, nil
 }
 
 // HostToPlugin changes nothing: both see the same file system.

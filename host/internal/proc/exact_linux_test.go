@@ -109,7 +109,7 @@ func TestACopyRunsAsItWasWhenItWasHashed(t *testing.T) {
 	put(t, path, system(t, "true"))
 	im := &image{name: "program", path: path}
 	defer im.close()
-	if err := im.open(); err != nil {
+	if err := im.open(nil); err != nil {
 		t.Fatalf("open() = %v", err)
 	}
 	info, err := im.file.Stat()
@@ -180,5 +180,46 @@ func TestTheInterpreterIsTheFirstWordAfterTheSign(t *testing.T) {
 	}
 	if got, script := interpreter("\x7fELF"); got != "" || script {
 		t.Errorf("interpreter of a program = %q, %v, want none", got, script)
+	}
+}
+
+// TestADescriptorThatForkWouldOverwriteIsMoved gives the image the very number that Go's fork takes for itself.
+func TestADescriptorThatForkWouldOverwriteIsMoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	put(t, path, system(t, "true"))
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	high, err := unix.FcntlInt(null.Fd(), unix.F_DUPFD_CLOEXEC, 500) // above what else is open here
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := os.NewFile(uintptr(high), "stream")
+	defer stream.Close()
+	im := &image{name: "program", path: path}
+	defer im.close()
+	if err := im.open(nil); err != nil {
+		t.Fatal(err)
+	}
+	bad, err := unix.FcntlInt(im.file.Fd(), unix.F_DUPFD_CLOEXEC, high+1)
+	if err != nil || bad != high+1 {
+		t.Fatalf("descriptor %d, %v; want %d", bad, err, high+1)
+	}
+	_ = im.file.Close()
+	im.file = os.NewFile(uintptr(bad), path)
+	if err := im.place(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	cmd := &exec.Cmd{Path: im.exec(), Args: []string{path}, Stdin: stream, Stdout: stream, Stderr: stream}
+	if err := im.clearOf(cmd); err != nil {
+		t.Fatalf("clearOf() = %v", err)
+	}
+	if got := int(im.file.Fd()); got == bad {
+		t.Errorf("the descriptor has the number %d still", got)
+	}
+	if err := cmd.Run(); err != nil {
+		t.Errorf("Run() = %v", err)
 	}
 }

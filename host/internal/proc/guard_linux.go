@@ -23,9 +23,13 @@ type Guard struct {
 	pipe *os.File // the guard waits for its end
 }
 
+// guardName is the guard's among the processes of this host.
+const guardName = "guard"
+
 // StartGuard starts this program once more, as a guard of this process. runtime is a directory that is
 // removed when the host is killed; "": none is.
 func StartGuard(cgroup *Cgroup, runtime string) (*Guard, error) {
+	keepToOurselves()
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start the guard of the plugins: %w", err)
@@ -39,7 +43,7 @@ func StartGuard(cgroup *Cgroup, runtime string) (*Guard, error) {
 		Path: "/proc/self/exe", Args: []string{"gatehouse", GuardCommand, kin.mark(""), tree, runtime},
 		Env: []string{"GOMAXPROCS=1"}, Dir: "/", Stdin: r, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}}
-	err = kin.bear(kin.mark("guard"), func() (int, error) { // who looks for orphans must know that it is none
+	err = kin.bear(kin.mark(guardName), func() (int, error) { // who looks for orphans must know that it is none
 		if err := g.cmd.Start(); err != nil {
 			return 0, err
 		}
@@ -62,7 +66,7 @@ func (g *Guard) Close() error {
 	}
 	_, err := g.pipe.WriteString(inOrder)
 	err = errors.Join(err, g.pipe.Close(), g.cmd.Wait())
-	kin.bury(g.cmd.Process.Pid, kin.mark("guard"))
+	kin.bury(g.cmd.Process.Pid, kin.mark(guardName))
 	return err
 }
 
@@ -80,13 +84,22 @@ func GuardMain(args []string, in io.Reader) int {
 	}
 	mark, tree, runtime := args[0], args[1], args[2]
 	if tree != "" {
-		_ = endTree(tree) // what it leaves is looked for by its mark
+		endDeadTree(tree)
 	}
 	endMarked(mark)
 	if runtime != "" {
 		_ = os.RemoveAll(runtime) // the next host does it else
 	}
 	return 0
+}
+
+// endDeadTree ends what is in a cgroup of a dead host. What it leaves is looked for by its mark. When somebody has
+// locked it, another host has got there first, and may have made one of the same name.
+func endDeadTree(dir string) {
+	if lock := lockTree(dir); lock != nil {
+		_ = endTree(dir)
+		_ = lock.Close() // only locked
+	}
 }
 
 // byThemselves is how long what a dead host has left may take to end by itself: supervisors of the sdk know

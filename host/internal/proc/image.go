@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -57,6 +58,18 @@ func (im *image) unfinished(why string) *tool.Error {
 	return failed(im.name, "is not tried yet, as %s: %w", why, ErrUnfinished).
 		Suggest("wait until %s has been written; better, write it elsewhere on the same file system and "+
 			"rename it into place", im.path)
+}
+
+// judged has the open file judged by who chose its path. One that is another by now is not tried: somebody must
+// look at it first.
+func (im *image) judged(info fs.FileInfo, judge func(fs.FileInfo) error) error {
+	if judge == nil {
+		return nil
+	}
+	if err := judge(info); err != nil {
+		return im.unfinished(err.Error())
+	}
+	return nil
 }
 
 func (im *image) unreadable(err error) *tool.Error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func openImage(ctx context.Context, cfg Config) (*image, error) {
 		return nil, err
 	}
 	im := &image{name: cfg.Name, path: cfg.Path}
-	if err = im.open(); err == nil {
+	if err = im.open(cfg.Judge); err == nil {
 		if err = im.take(ctx, time.Now()); err == nil {
 			err = im.compare(want)
 		}
@@ -39,8 +40,8 @@ func openImage(ctx context.Context, cfg Config) (*image, error) {
 	return im, nil
 }
 
-// open opens what can be a program. O_NONBLOCK: a FIFO in its place must not hold us up.
-func (im *image) open() error {
+// open opens what can be a program, and has it judged. O_NONBLOCK: a FIFO in its place must not hold us up.
+func (im *image) open(judge func(fs.FileInfo) error) error {
 	fd, err := unix.Open(im.path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return im.unreadable(err)
@@ -56,19 +57,22 @@ func (im *image) open() error {
 	case info.Mode()&0o111 == 0:
 		return im.notExecutable()
 	}
-	return nil
+	return im.judged(info, judge)
 }
 
 // take makes sure of the bytes and hashes them.
 func (im *image) take(ctx context.Context, now time.Time) error {
-	err := lease(im.file)
-	im.leased = err == nil
-	if errors.Is(err, unix.EAGAIN) && !remote(im.file) {
+	err := unix.ENOTSUP
+	if !remote(im.file) {
+		err = lease(im.file)
+	}
+	im.leased = err == 0
+	if err == unix.EAGAIN {
 		return im.unfinished("somebody has it open for writing")
 	}
-	before, err := im.file.Stat()
-	if err != nil {
-		return im.unreadable(err)
+	before, bad := im.file.Stat()
+	if bad != nil {
+		return im.unreadable(bad)
 	}
 	if !im.leased && fresh(before, now) {
 		return im.unfinished("it was written to a moment ago")
@@ -77,8 +81,8 @@ func (im *image) take(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if im.leased && !im.script {
-		im.sum, err = hash(ctx, io.Discard, im.file)
-		return im.readError(err)
+		im.sum, bad = hash(ctx, io.Discard, im.file)
+		return im.readError(bad)
 	}
 	return im.copy(ctx, before)
 }
@@ -188,13 +192,17 @@ func seal(memory *os.File) error {
 // lease asks for a read lease. EAGAIN: somebody has the file open for writing. Who wants to write to it from
 // now on waits until we let go, or for /proc/sys/fs/lease-break-time (45 s); the kernel tells us by a SIGIO,
 // which Go ignores.
-func lease(f *os.File) error {
+func lease(f *os.File) unix.Errno {
 	_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
-	return err
+	var errno unix.Errno
+	if err != nil && !errors.As(err, &errno) {
+		return unix.ENOTSUP
+	}
+	return errno
 }
 
-// remote reports whether a file is a server's. There EAGAIN may mean no more than that the server has lent us
-// nothing to lend on.
+// remote reports whether a file is a server's, or a program's: a lease of ours keeps their own writers from
+// nothing.
 func remote(f *os.File) bool {
 	const smb2 = 0xfe534d42 // which x/sys does not name
 	var info unix.Statfs_t
@@ -202,7 +210,8 @@ func remote(f *os.File) bool {
 		return false
 	}
 	switch uint32(info.Type) {
-	case unix.NFS_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, smb2, unix.CEPH_SUPER_MAGIC:
+	case unix.NFS_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC, smb2, unix.CEPH_SUPER_MAGIC, unix.AFS_SUPER_MAGIC,
+		unix.FUSE_SUPER_MAGIC, unix.V9FS_MAGIC:
 		return true
 	}
 	return false
@@ -240,6 +249,33 @@ func (im *image) place(dir string) error {
 	}
 	im.link = link
 	return nil
+}
+
+// clearOf sees that the descriptor which is executed keeps its number until exec: Go's fork puts one of its own
+// above the highest of those that become the standard streams, over whatever has that number in the child.
+func (im *image) clearOf(cmd *exec.Cmd) error {
+	if im.script {
+		return nil
+	}
+	taken := 2
+	for _, stream := range []any{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
+		if f, ok := stream.(*os.File); ok {
+			taken = max(taken, int(f.Fd()))
+		}
+	}
+	if taken++; int(im.file.Fd()) != taken {
+		return nil
+	}
+	fd, err := unix.FcntlInt(im.file.Fd(), unix.F_DUPFD_CLOEXEC, taken+1)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	_ = im.file.Close() // the other is the same file, with its lease
+	im.file = os.NewFile(uintptr(fd), im.path)
+	if err := os.Remove(im.link); err != nil {
+		return err
+	}
+	return im.place(filepath.Dir(im.link))
 }
 
 // exec is the path to execute.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -27,6 +28,9 @@ func openImage(ctx context.Context, cfg Config) (*image, error) {
 	if err != nil {
 		return nil, im.unreadable(err)
 	}
+	if err := im.judged(info, cfg.Judge); err != nil {
+		return nil, err
+	}
 	if err := checkWhole(f, info.Size()); err != nil {
 		return nil, im.unfinished(err.Error())
 	}
@@ -36,12 +40,13 @@ func openImage(ctx context.Context, cfg Config) (*image, error) {
 	return im, im.compare(want)
 }
 
-func (im *image) place(string) error { return nil }
-func (im *image) exec() string       { return im.path }
-func (im *image) extra() []*os.File  { return nil }
-func (im *image) intact() error      { return nil }
-func (im *image) executed()          {}
-func (im *image) close()             {}
+func (im *image) place(string) error      { return nil }
+func (im *image) clearOf(*exec.Cmd) error { return nil }
+func (im *image) exec() string            { return im.path }
+func (im *image) extra() []*os.File       { return nil }
+func (im *image) intact() error           { return nil }
+func (im *image) executed()               {}
+func (im *image) close()                  {}
 
 // layer says what is missing.
 func (im *image) layer() tool.Layer {

@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -34,9 +35,13 @@ import (
 
 // Config says what to start. Path and RuntimeDir are required.
 type Config struct {
-	Name         string        // for messages and logs; empty: the base name of Path
-	Path         string        // absolute path of the file
-	SHA256       string        // what the bytes that run must hash to, in hex; empty: anything
+	Name   string // for messages and logs; empty: the base name of Path
+	Path   string // absolute path of the file
+	SHA256 string // what the bytes that run must hash to, in hex; empty: anything
+	// Judge judges the file that was opened, so that what was looked at before is what runs; an error is
+	// ErrUnfinished. Nil: nobody does.
+	Judge func(fs.FileInfo) error
+
 	RuntimeDir   string        // exists; the process gets a directory of its own in it
 	Env          []string      // the whole environment, "KEY=value"; nil: DefaultEnv()
 	StartTimeout time.Duration // from the start to the handshake; zero: 10 s
@@ -48,7 +53,7 @@ type Config struct {
 
 // ErrUnusable is in the chain of the error of a start that can only fail again, as long as the file stays
 // what it is.
-var ErrUnusable = errors.New("the file must be changed, and the host started again")
+var ErrUnusable = errors.New("the file must be changed")
 
 // Process is a plugin that runs, or has run.
 type Process struct {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -27,7 +29,7 @@ import (
 func TestMain(m *testing.M) {
 	more := map[string]func(){
 		"show-env": showEnv, "guarded": guarded, "no-socket": noSocket, "hang-up": hangUp,
-		"plain": plain,
+		"plain": plain, "past-a-link": pastALink, "no-socket-there": noSocketThere,
 	}
 	maps.Copy(more, systemBehaviours())
 	hosttest.Main(m, more)
@@ -93,8 +95,11 @@ func TestStartErrors(t *testing.T) {
 		"half-hand":      "did not shake hands within 300ms",
 		"wrong-version":  "speaks another version of the protocol than 1",
 		"elsewhere":      "an address outside of its directory",
-		"no-socket":      "failed in the handshake: ",
-		"plain":          "failed in the handshake: ",
+
+		"past-a-link":     "an address outside of its directory",
+		"no-socket-there": "an address outside of its directory",
+		"no-socket":       "failed in the handshake: ",
+		"plain":           "failed in the handshake: ",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, run := hosttest.Dir(t), hosttest.RuntimeDir(t)
@@ -474,5 +479,45 @@ func TestGuardStdio(t *testing.T) {
 	out, err := cmd.Output()
 	if got, want := string(out), "request restored"; err != nil || got != want {
 		t.Errorf("stdout = %q, %v, want %q", got, err, want)
+	}
+}
+
+// pastALink names a socket of its own directory by a way that leads through a link of its own: where that leads is
+// the plugin's choice, also when the host removes the socket.
+func pastALink() {
+	dir := os.Getenv("PLUGIN_UNIX_SOCKET_DIR")
+	_ = os.Mkdir(dir+"/inner", 0o700)
+	_ = os.Symlink("inner", dir+"/link")
+	if _, err := net.Listen("unix", dir+"/socket"); err != nil {
+		os.Exit(3)
+	}
+	fmt.Printf("1|1|unix|%s/link/../socket|grpc|\n", dir)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// noSocketThere names a link in its own directory, which may lead to somebody else's socket.
+func noSocketThere() {
+	dir := os.Getenv("PLUGIN_UNIX_SOCKET_DIR")
+	_ = os.Symlink("/run/docker.sock", dir+"/socket")
+	fmt.Printf("1|1|unix|%s/socket|grpc|\n", dir)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+func TestAFileThatIsJudgedUnfitIsNotExecuted(t *testing.T) {
+	dir := hosttest.Dir(t)
+	path := hosttest.Install(t, dir, "echo")
+	var seen fs.FileInfo
+	_, err := proc.Start(t.Context(), proc.Config{
+		Path: path, RuntimeDir: hosttest.RuntimeDir(t), Env: hosttest.Env(),
+		Judge: func(info fs.FileInfo) error {
+			seen = info
+			return errors.New("it is another file")
+		},
+	})
+	if !errors.Is(err, proc.ErrUnfinished) || !strings.Contains(err.Error(), "it is another file") {
+		t.Errorf("Start() = %v, want the judgement, and another try later", err)
+	}
+	if info, bad := os.Stat(path); bad != nil || !os.SameFile(info, seen) {
+		t.Errorf("judged was %v, want the file itself", seen)
 	}
 }
