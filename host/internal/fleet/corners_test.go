@@ -440,3 +440,36 @@ func TestACallByAnOldEntryFindsTheOldProcessFromTheMomentOfTheExchange(t *testin
 		}
 	})
 }
+
+func TestOneMissedProbeOfAProcessThatIsDrainingIsForgiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		letGo := make(chan struct{})
+		w := newWorld(t, Config{}, "fake")
+		versions(w, letGo)
+		birth := w.birth
+		w.birth = func(n int, c discover.Candidate) (*fakeProcess, tool.Handler, error) {
+			p, h, err := birth(n, c)
+			probes := 0
+			p.ping = func(ctx context.Context) error {
+				if probes++; n == 1 && probes%2 == 1 {
+					return frozen(ctx)
+				}
+				return nil
+			}
+			return p, h, err
+		}
+		defer w.run()()
+		outcome := make(chan error, 1)
+		go func() {
+			_, err := call(w.Fleet, "FakeTool")
+			outcome <- err
+		}()
+		synctest.Wait()
+		w.replace()
+		w.sleep(5 * time.Minute)
+		close(letGo)
+		if err := <-outcome; err != nil {
+			t.Errorf("the call in the old process = %v", err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/hosttest"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -166,5 +168,25 @@ func TestANewFileOfALazyPluginIsAskedAtOnce(t *testing.T) {
 		}
 		w.sleep(2 * time.Minute)
 		w.wantState(Idle)
+	})
+}
+
+func TestALazyPluginIsKeptWhileItsNewFileDoesNotStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{Launch: Lazy, IdleTimeout: time.Minute}, "fake")
+		good := w.birth
+		w.birth = func(n int, c discover.Candidate) (*fakeProcess, tool.Handler, error) {
+			if c.Stamp.Inode == 1 {
+				return nil, nil, fmt.Errorf("garbage: %w", proc.ErrUnusable)
+			}
+			return good(n, c)
+		}
+		defer w.run()()
+		w.replace()
+		w.sleep(time.Hour)
+		w.wantState(Ready)
+		if _, err := call(w.Fleet, "FakeTool"); err != nil {
+			t.Errorf("call = %v, want the old process: there is no other", err)
+		}
 	})
 }

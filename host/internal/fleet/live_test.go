@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/hosttest"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/manifests"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
@@ -318,4 +320,29 @@ func TestWhatEscapesFromAPluginEndsWithIt(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAFileThatIsAnotherThanWasLookedAtIsNotStarted is of the time between a scan, which judges owner and mode, and
+// the start.
+func TestAFileThatIsAnotherThanWasLookedAtIsNotStarted(t *testing.T) {
+	dir := hosttest.Dir(t)
+	hosttest.Install(t, dir, "echo")
+	f, err := New(realConfig(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.runtime = hosttest.RuntimeDir(t)
+	c := discover.Scan([]string{dir}).Candidates[0]
+	if err := os.Chmod(c.Path, 0o777); err != nil { // which a scan would refuse
+		t.Fatal(err)
+	}
+	if p, err := f.startProcess(t.Context(), birth{candidate: c}); !errors.Is(err, proc.ErrUnfinished) {
+		t.Errorf("startProcess() = %v, %v; want it put off", p, err)
+	}
+	select {
+	case <-f.look:
+	default:
+		t.Error("nobody looks at the file again")
+	}
+	hosttest.AwaitNone(t, dir)
 }

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -389,24 +390,41 @@ func TestFilesThatComeTogetherAreOneAnnouncement(t *testing.T) {
 	})
 }
 
+// onClash is a log in which each clash is told to somebody at once: in the moment in which a catalog with it was
+// published, by who published it.
+type onClash struct {
+	slog.Handler
+	tell func()
+}
+
+func (h onClash) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "two plugins offer one tool" {
+		h.tell()
+	}
+	return nil
+}
+
+func (h onClash) Enabled(context.Context, slog.Level) bool { return true }
+func (h onClash) WithAttrs([]slog.Attr) slog.Handler       { return h }
+
 func TestACallOfAToolThatWasJustPublishedIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		outcome := make(chan error, 1)
 		var w *world
-		w = newWorld(t, Config{Changed: func() {
-			_, err := call(w.Fleet, "FakeTool")
-			outcome <- err
+		var outcomes []error
+		log := slog.New(onClash{slog.DiscardHandler, func() {
+			_, err := call(w.Fleet, "bTool")
+			outcomes = append(outcomes, err)
 		}})
-		defer w.run()()
-		publish := make(chan struct{})
-		w.birth = func(int, discover.Candidate) (*fakeProcess, tool.Handler, error) {
-			close(publish)
-			return newFakeProcess(), &hosttest.Fake{}, nil
+		w = newWorld(t, Config{Logger: log}, "a")
+		w.birth = func(_ int, c discover.Candidate) (*fakeProcess, tool.Handler, error) {
+			m := hosttest.OneTool(c.Name, "FakeTool")
+			m.Tools = append(m.Tools, hosttest.OneTool(c.Name, c.Name+"Tool").Tools...)
+			return newFakeProcess(), &hosttest.Fake{Manifest: m}, nil
 		}
-		w.put(func([]discover.Candidate) []discover.Candidate { return []discover.Candidate{file("fake")} })
-		<-publish
-		if err := <-outcome; err != nil {
-			t.Errorf("call in the moment of the announcement = %v", err)
+		defer w.run()()
+		w.put(func(files []discover.Candidate) []discover.Candidate { return append(files, file("b")) })
+		if len(outcomes) != 1 || outcomes[0] != nil {
+			t.Errorf("calls in the moment of publication = %v, want one that succeeds", outcomes)
 		}
 	})
 }

@@ -132,21 +132,27 @@ func (t *tenure) nextLook() time.Duration {
 	if t.again && t.heir == nil {
 		next = max(time.Until(t.retry), 0)
 	}
-	if cfg := t.member.fleet.cfg; cfg.Launch == Lazy {
-		next = min(next, t.gen.quiet(cfg.IdleTimeout))
+	t.member.mu.Lock()
+	may := t.mayIdleLocked()
+	t.member.mu.Unlock()
+	if may {
+		next = min(next, t.gen.quiet(t.member.fleet.cfg.IdleTimeout))
 	}
 	return next
 }
 
-// idle retires the process of a lazy plugin when no call has come for a while. One whose follower does not start
+// mayIdleLocked reports whether the process is one that ends when no call comes. One whose follower does not start
 // is kept: it is all that there is.
+func (t *tenure) mayIdleLocked() bool {
+	m := t.member
+	return m.fleet.cfg.Launch == Lazy && t.heir == nil && m.orders.demand == 0 && m.heirErr == nil
+}
+
+// idle retires the process of a lazy plugin when no call has come for a while.
 func (t *tenure) idle(ctx context.Context, now time.Time) bool {
 	m := t.member
-	if m.fleet.cfg.Launch != Lazy || t.heir != nil {
-		return false
-	}
 	m.mu.Lock()
-	over := m.orders.demand == 0 && m.heirErr == nil && t.gen.unused(m.fleet.cfg.IdleTimeout, now)
+	over := t.mayIdleLocked() && t.gen.unused(m.fleet.cfg.IdleTimeout, now)
 	if over {
 		m.current = nil // in the same moment: a call that comes now has another started
 		m.draining = append(m.draining, t.gen)
