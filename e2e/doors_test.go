@@ -160,7 +160,7 @@ func TestHTTPRefusesWhatIsNoCall(t *testing.T) {
 		{"something after the object", "POST", execute, `{"target":"127.0.0.1"}x`, nil, 400},
 		{"invalid UTF-8", "POST", execute, "{\"target\":\"\xff\"}", nil, 400},
 		{"a body of 64 KiB and more", "POST", execute, `{"target":"` + strings.Repeat("a", 64<<10) + `"}`, nil, 413},
-		{"an MCP body of 1 MiB and more", "POST", "/mcp", `{"x":"` + strings.Repeat("a", 1<<20) + `"}`, nil, 413},
+		{"an MCP body of 1 MiB and more", "POST", "/mcp", `{"x":"` + strings.Repeat("a", 1<<20) + `"}`, []string{"Accept", "*/*"}, 413},
 		{"a form", "POST", execute, `{}`, []string{"Content-Type", "text/plain"}, 415},
 		{"GET for a call", "GET", execute, ``, nil, 405},
 		{"no token", "POST", execute, `{}`, []string{"Authorization", ""}, 401},

@@ -6,6 +6,7 @@ require (
 	github.com/gatehouse-mcp/gatehouse/internal/openapitest v0.0.0
 	github.com/gatehouse-mcp/gatehouse/sdk v0.0.0
 	github.com/gatehouse-mcp/gatehouse/shared v0.0.0
+	github.com/go-jose/go-jose/v4 v4.1.9
 	github.com/hashicorp/go-hclog v1.6.3
 	github.com/hashicorp/go-plugin v1.8.0
 	github.com/mark3labs/mcp-go v1.2.1

@@ -72,8 +72,8 @@ func TestATokenThatWasExchangedEndsItsStreams(t *testing.T) {
 func TestTheMetricsPortIsNoOpenDoor(t *testing.T) {
 	h := serve(t, "plugins")
 	for setting, want := range map[string]string{
-		"MCP_AUTH_MODE=none": "auth.mode none is possible on loopback only, and metrics.prometheus_host",
-		"MCP_AUTH_MODE=":     "metrics.prometheus_host 0.0.0.0 can be reached from other machines",
+		"MCP_AUTH_MODE=none": "auth.mode: none is possible on loopback only, and metrics.prometheus_host",
+		"MCP_AUTH_MODE=":     `metrics.prometheus_host: "0.0.0.0" can be reached from other machines`,
 	} {
 		h.cmd.Env = append(environment(t), "MCP_METRICS_PROMETHEUS_HOST=0.0.0.0", "MCP_METRICS_PROMETHEUS_PORT=1", setting)
 		if out := h.gatehouse(t, 2, "serve", "--transport", "http", "--port", "0"); !strings.Contains(out, want) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing on a Debian-like machine, and nothing else: nmap, ping, and a C compiler, which Go's race
-# detector links with. Then fetches the Go modules and, when called as "setup.sh test", promtool, which the tests check
-# metrics and alerts with.
+# detector links with. Then fetches the Go modules. Called as "setup.sh test" it also sees to what the tests check
+# deploy/ with: systemd-analyze for the unit, promtool for metrics and alerts.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,8 @@ packages=""
 command -v nmap >/dev/null 2>&1 || packages="$packages nmap"
 command -v ping >/dev/null 2>&1 || packages="$packages iputils-ping"
 command -v cc >/dev/null 2>&1 || packages="$packages gcc libc6-dev"
+# The package brings the program and does not make systemd the init of this machine: that is systemd-sysv.
+[ "${1:-}" != test ] || command -v systemd-analyze >/dev/null 2>&1 || packages="$packages systemd"
 
 if [ -n "$packages" ]; then
     if ! command -v apt-get >/dev/null 2>&1; then

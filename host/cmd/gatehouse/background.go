@@ -79,17 +79,17 @@ func (h *host) listenMetrics(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.log.Info("serving metrics", "address", "http://"+l.Addr().String()+"/metrics")
+	h.log.Info("serving metrics", "address", h.scheme()+l.Addr().String()+"/metrics")
 	return l, nil
 }
 
 // serveMetrics serves /metrics on a port of its own, to the same clients as the door.
 func (h *host) serveMetrics(ctx context.Context, l net.Listener) error {
 	cfg := h.httpConfig(nil)
-	cfg.Hosts = httpdoor.HostsOf(h.config().Metrics.PrometheusHost)
 	door, err := httpdoor.New(cfg)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	return door.ServeMetrics(ctx, l, h.config().Server.MaxConnections, time.Second)
+	side := httpdoor.Side{Hosts: httpdoor.HostsOf(h.config().Metrics.PrometheusHost, h.config().Server.AllowedHosts...), TLS: h.tls}
+	return door.MetricsOnly(side).Serve(ctx, l, time.Second)
 }

@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +33,7 @@ func (o *remote) flags(cmd *cobra.Command) {
 // whereFlags are those of a command that only looks.
 func (o *remote) whereFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.url, "url", "", "address of the running host (default: http:// and server.host:server.port)")
+	f.StringVar(&o.url, "url", "", "address of the running host (default: admin.listen, else server.host:server.port)")
 	f.StringVar(&o.tokenFile, "token-file", "",
 		"file with a token (default: GATEHOUSE_TOKEN of the environment, else the generated token)")
 }
@@ -54,11 +52,11 @@ func (a *app) ask(ctx context.Context, o remote, method, path string) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	base, err := o.base(cfg)
+	at, err := o.place(cfg)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
-	token, err := a.clientToken(o, cfg)
+	token, err := a.clientToken(o, cfg, at)
 	if err != nil {
 		return nil, failure(err)
 	}
@@ -68,7 +66,7 @@ func (a *app) ask(ctx context.Context, o remote, method, path string) ([]byte, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, at.base+path, body)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
@@ -78,7 +76,7 @@ func (a *app) ask(ctx context.Context, o remote, method, path string) ([]byte, e
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	return answer(req)
+	return at.answer(req)
 }
 
 // body is what is sent along: of a POST, the reason.
@@ -90,13 +88,9 @@ func (o remote) body(method string) (io.Reader, error) {
 	return bytes.NewReader(raw), err
 }
 
-// noRedirects is a client that takes its token nowhere else.
-var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
-	return http.ErrUseLastResponse
-}}
-
-func answer(req *http.Request) ([]byte, error) {
-	resp, err := noRedirects.Do(req)
+func (p place) answer(req *http.Request) ([]byte, error) {
+	resp, err := p.client.Do(req)
+	defer p.client.CloseIdleConnections()
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, failure(fmt.Errorf("the host did not answer within %v; ask again: gatehouse plugins list", remoteTimeout))
 	}
@@ -126,23 +120,8 @@ func answer(req *http.Request) ([]byte, error) {
 	return nil, &exitError{code: exitRefused, err: err}
 }
 
-// base is the address of the host.
-func (o remote) base(cfg config.Config) (string, error) {
-	if o.url == "" {
-		if cfg.Server.Port == 0 {
-			return "", errors.New("server.port is 0, so nobody knows where the host listens; say it with --url")
-		}
-		return "http://" + net.JoinHostPort(cfg.Server.Host, strconv.Itoa(cfg.Server.Port)), nil
-	}
-	u, err := url.Parse(o.url)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return "", fmt.Errorf("--url %q is not an address such as http://127.0.0.1:8080", o.url)
-	}
-	return strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/"), nil
-}
-
 // clientToken is the credential to show; empty when none is asked for.
-func (a *app) clientToken(o remote, cfg config.Config) (string, error) {
+func (a *app) clientToken(o remote, cfg config.Config, at place) (string, error) {
 	switch {
 	case o.tokenFile != "":
 		raw, err := os.ReadFile(o.tokenFile)
@@ -152,7 +131,7 @@ func (a *app) clientToken(o remote, cfg config.Config) (string, error) {
 		return strings.TrimSpace(string(raw)), nil
 	case a.getenv("GATEHOUSE_TOKEN") != "":
 		return a.getenv("GATEHOUSE_TOKEN"), nil
-	case cfg.Auth.Mode == config.AuthNone:
+	case cfg.Auth.Mode == config.AuthNone, at.socket: // of a socket the kernel says who we are
 		return "", nil
 	}
 	token, err := auth.ReadToken(cfg.Server.StateDir)

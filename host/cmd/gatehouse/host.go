@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/switches"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/tlscert"
 	"github.com/gatehouse-mcp/gatehouse/shared/scope"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -46,9 +48,15 @@ type host struct {
 	hub      *events.Hub
 	switches *switches.Switches
 	tokens   *auth.Tokens
-	cgroup   *proc.Cgroup    // nil: plugins get none of their own
-	trail    *audit.Trail    // nil: none is kept
-	checker  *health.Checker // nil: until it serves
+	store    *auth.Store
+	clients  *auth.Clients
+	failures *auth.Failures
+	tls      *tls.Config           // nil: none
+	keeper   *tlscert.Keeper       // of the certificate; nil: there is none
+	open     atomic.Pointer[doors] // nil: until they are
+	cgroup   *proc.Cgroup          // nil: plugins get none of their own
+	trail    *audit.Trail          // nil: none is kept
+	checker  *health.Checker       // nil: until it serves
 
 	// changed is what a door wants to be told when the catalog changed.
 	changed atomic.Pointer[func()]
@@ -62,12 +70,15 @@ type force struct {
 	waiting []string // keys whose new values wait for the next start
 	scope   scope.Policy
 	lookup  scope.Lookup
+
+	certificates []auth.Certificate
 }
 
 func newForce(l config.Loaded, waiting ...string) *force {
 	return &force{
 		Loaded: l, waiting: waiting, scope: l.Config.ScopePolicy(),
-		lookup: scope.Static(l.Config.Hosts(), scope.DNS(net.DefaultResolver)),
+		lookup:       scope.Static(l.Config.Hosts(), scope.DNS(net.DefaultResolver)),
+		certificates: configuredCertificates(l.Config.Auth),
 	}
 }
 
@@ -162,12 +173,11 @@ func (a *app) newHost(l config.Loaded, log *slog.Logger, serves bool, cgroup *pr
 	if h.fleet, err = fleet.New(h.fleetConfig(serves)); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
-	credentials, err := configuredTokens(cfg.Auth)
-	if err != nil {
-		return nil, err
-	}
-	if h.tokens, err = auth.New(credentials); err != nil {
-		return nil, fmt.Errorf("tokens: %w", err)
+	h.clients = auth.NewClients(auth.Config{}) // who calls from this process needs no credential
+	if serves {
+		if err := h.openClients(cfg); err != nil {
+			return nil, err
+		}
 	}
 	if h.router, err = h.newRouter(cfg); err != nil {
 		return nil, fmt.Errorf("router: %w", err)
@@ -248,19 +258,28 @@ func (h *host) settings(spec tool.Spec) catalog.Settings {
 
 func (h *host) newRouter(cfg *config.Config) (*call.Router, error) {
 	return call.New(call.Config{
-		Catalog:        h.fleet.Catalog,
-		Authorize:      h.tokens.Authorize,
-		Scope:          func() scope.Policy { return h.force.Load().scope },
-		Lookup:         h.lookup,
-		Limits:         limits(cfg),
-		MaxTimeout:     config.MaxTimeout,
-		Received:       h.received,
-		Admit:          h.admit,
-		Executing:      h.executing,
-		Progress:       h.progress,
-		Finished:       h.finished,
-		BreakerChanged: h.breakerChanged,
+		Catalog:            h.fleet.Catalog,
+		Authorize:          h.clients.Authorize,
+		Rate:               h.clients.Rate,
+		Unknown:            h.unknownRate,
+		MaxQueuedPerClient: func() int { return h.config().Tool.MaxQueuedPerClient },
+		Scope:              func() scope.Policy { return h.force.Load().scope },
+		Lookup:             h.lookup,
+		Limits:             limits(cfg),
+		MaxTimeout:         config.MaxTimeout,
+		Received:           h.received,
+		Admit:              h.admit,
+		Executing:          h.executing,
+		Progress:           h.progress,
+		Finished:           h.finished,
+		BreakerChanged:     h.breakerChanged,
 	})
+}
+
+// unknownRate is how often a client may ask for tools that are not there.
+func (h *host) unknownRate() (requests int, per time.Duration) {
+	r := h.config().RateLimit
+	return r.Requests, r.Per.Duration()
 }
 
 func limits(cfg *config.Config) call.Limits {
@@ -307,22 +326,6 @@ func (h *host) closeTrail() error {
 		return nil
 	}
 	return h.trail.Close()
-}
-
-func configuredTokens(cfg config.Auth) ([]auth.Token, error) {
-	var list []auth.Token
-	for _, t := range cfg.Tokens {
-		sum, err := auth.ParseHash(string(t.SHA256))
-		if err != nil {
-			return nil, fmt.Errorf("token %s: %w", t.Name, err)
-		}
-		role := auth.Caller
-		if t.Role != "" {
-			role = auth.Role(t.Role)
-		}
-		list = append(list, auth.Token{Name: t.Name, SHA256: sum, Role: role, Tools: t.Tools})
-	}
-	return list, nil
 }
 
 // catalogChanged tells who shows the catalog. A breaker is shown from the moment on that there is a tool for

@@ -6,12 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
-	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -43,11 +41,7 @@ func (h *host) reload(ctx context.Context, why string) error {
 		h.reloaded(why, nil)
 		return nil
 	}
-	tokens, err := h.credentials(l.Config)
-	if err == nil {
-		err = h.tokens.Replace(tokens)
-	}
-	if err != nil {
+	if err := h.letIn(&l.Config); err != nil {
 		return h.rejected(why, err)
 	}
 	h.force.Store(newForce(l, waiting...))
@@ -165,43 +159,4 @@ func (h *host) rereadSwitches() {
 		h.log.Error("the switches did not reach every tool", "error", err)
 	}
 	h.log.Info("tools were switched by another process", "switches", h.switches.All())
-}
-
-// credentials are the tokens that a configuration lets in: its own, else the generated one. Without any, every
-// door must be on loopback, that of the metrics as well.
-func (h *host) credentials(cfg config.Config) ([]auth.Token, error) {
-	key, address := exposed(cfg)
-	switch {
-	case cfg.Server.Transport != "http" && cfg.Metrics.PrometheusPort == 0:
-		return nil, nil // there is no door to knock at
-	case cfg.Auth.Mode == config.AuthNone && key != "":
-		return nil, fmt.Errorf("auth.mode none is possible on loopback only, and %s is %s; "+
-			"configure auth.tokens, or listen on 127.0.0.1", key, address)
-	case cfg.Auth.Mode == config.AuthNone:
-		return nil, nil
-	case len(cfg.Auth.Tokens) > 0:
-		return configuredTokens(cfg.Auth)
-	case key != "":
-		return nil, fmt.Errorf("%s %s can be reached from other machines, and no credentials are configured; "+
-			"configure auth.tokens, or listen on 127.0.0.1", key, address)
-	}
-	token, created, err := auth.EnsureToken(cfg.Server.StateDir)
-	if err != nil {
-		return nil, fmt.Errorf("token: %w", err)
-	}
-	if created {
-		h.log.Info("a token was generated; print it with: gatehouse token show", "state_dir", cfg.Server.StateDir)
-	}
-	return []auth.Token{{Name: "default", SHA256: auth.Hash(token), Role: auth.Admin}}, nil
-}
-
-// exposed is the first address that other machines can reach, with its key; empty when there is none.
-func exposed(cfg config.Config) (key, address string) {
-	switch {
-	case cfg.Server.Transport == "http" && !isLoopback(cfg.Server.Host):
-		return "server.host", cfg.Server.Host
-	case cfg.Metrics.Enabled && cfg.Metrics.PrometheusPort != 0 && !isLoopback(cfg.Metrics.PrometheusHost):
-		return "metrics.prometheus_host", cfg.Metrics.PrometheusHost
-	}
-	return "", ""
 }

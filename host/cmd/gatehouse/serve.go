@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"strconv"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/audit"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/mcpdoor"
@@ -96,12 +95,11 @@ func (h *host) begun() {
 }
 
 func (a *app) serveDoor(ctx context.Context, h *host) error {
-	tokens, err := h.credentials(*h.config())
-	if err != nil {
+	if err := h.letIn(h.config()); err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
-	if err := h.tokens.Replace(tokens); err != nil {
-		return err
+	if err := h.openTLS(h.config().TLS); err != nil {
+		return &exitError{code: exitUsage, err: err}
 	}
 	serve := a.serveStdio
 	if h.config().Server.Transport == "http" {
@@ -110,9 +108,16 @@ func (a *app) serveDoor(ctx context.Context, h *host) error {
 	return serve(ctx, h)
 }
 
+// visible are the tools that a client may call; a viewer looks at all of them.
+func visible(ctx context.Context, name string) bool {
+	id, known := auth.From(ctx)
+	return !known || id.MayCall(name)
+}
+
 func (h *host) mcpDoor() (*mcpdoor.Door, error) {
 	door, err := mcpdoor.New(mcpdoor.Config{
 		Version: version, Instructions: instructions, Caller: h.router, Catalog: h.fleet.Catalog, Logger: h.log,
+		Visible: visible,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("mcp: %w", err)
@@ -159,7 +164,14 @@ func (a *app) serveHTTP(ctx context.Context, h *host) error {
 		return err
 	}
 	defer l.Close()
-	return a.behind(ctx, h, func(ctx context.Context) error { return h.serveOn(ctx, l) })
+	admin, err := h.listenAdmin(ctx)
+	if err != nil {
+		return err
+	}
+	if admin != nil {
+		defer admin.Close()
+	}
+	return a.behind(ctx, h, func(ctx context.Context) error { return h.serveOn(ctx, l, admin) })
 }
 
 func listen(ctx context.Context, host string, port int, setting string) (net.Listener, error) {
@@ -170,7 +182,7 @@ func listen(ctx context.Context, host string, port int, setting string) (net.Lis
 	return l, nil
 }
 
-func (h *host) serveOn(ctx context.Context, l net.Listener) error {
+func (h *host) serveOn(ctx context.Context, l, admin net.Listener) error {
 	mcp, err := h.mcpDoor()
 	if err != nil {
 		return err
@@ -188,33 +200,52 @@ func (h *host) serveOn(ctx context.Context, l net.Listener) error {
 		endpoint.CloseSessions(context.WithoutCancel(ctx))
 		h.hub.Close()
 	}
-	door, err := httpdoor.New(cfg)
+	all, err := h.newDoors(cfg, admin)
 	if err != nil {
-		return fmt.Errorf("http: %w", err)
+		return err
 	}
-	h.metrics.Endpoints(door.Endpoints())
+	h.metrics.Endpoints(all.public.Endpoints())
 	mcp.Refresh()
-	server := h.config().Server
-	h.log.Info("serving", "address", "http://"+l.Addr().String(), "auth", h.config().Auth.Mode, "version", version)
-	return door.Serve(ctx, l, server.MaxConnections, server.ShutdownGracePeriod.Duration())
+	h.log.Info("serving", "address", h.scheme()+l.Addr().String(), "auth", h.config().Auth.Mode, "version", version)
+	if admin != nil {
+		h.log.Info("serving administrators", "address", h.config().Admin.Listen)
+	}
+	return all.serve(ctx, l)
 }
 
-func (h *host) httpConfig(mcp http.Handler) httpdoor.Config {
+func (h *host) httpConfig(mcp *mcpdoor.HTTP) httpdoor.Config {
 	cfg := httpdoor.Config{
 		Version: version, Transport: h.config().Server.Transport, Caller: h.router, Catalog: h.fleet.Catalog,
-		State: h.toolState, Health: h.health, Ready: h.ready, Logger: h.log, MCP: mcp, Request: h.metrics.Request,
+		State: h.toolState, Health: h.health, Ready: h.ready, Logger: h.log, Request: h.metrics.Request,
 		Refused: h.refusedAtDoor,
-		Hosts:   httpdoor.HostsOf(h.config().Server.Host), Limits: h.limits, Events: h.hub,
+		Limits:  h.limits, Events: h.hub,
 		SetEnabled: h.setEnabled, SetBreaker: h.setBreaker, Configuration: h.configuration,
 		MetricsJSON: h.metrics.JSON(), Plugins: plugins{h},
 	}
-	if h.config().Auth.Mode == config.AuthToken {
-		cfg.Tokens = h.tokens
+	if mcp != nil {
+		cfg.MCP, cfg.Session = mcp, mcp.Knows
 	}
+	h.guard(&cfg)
 	if h.config().Metrics.Enabled {
 		cfg.Metrics = h.metrics.Handler()
 	}
 	return cfg
+}
+
+// guard says who may come in, from where, and how much at a time.
+func (h *host) guard(cfg *httpdoor.Config) {
+	c := h.config()
+	s := c.Server
+	cfg.Hosts, cfg.Origins = httpdoor.HostsOf(s.Host, s.AllowedHosts...), s.AllowedOrigins
+	cfg.Proxy, cfg.BehindTLSProxy, cfg.TLS = proxies(c), s.BehindTLSProxy, h.tls
+	cfg.Budget = httpdoor.Budget{
+		Connections: s.MaxConnections, ConnectionsPerClient: s.MaxConnectionsPerClient,
+		StreamsPerClient: s.MaxStreamsPerClient,
+	}
+	if c.Auth.Mode == config.AuthToken {
+		cfg.Clients, cfg.Store, cfg.Issuer = h.clients, tokenStore{h}, c.OIDC.Issuer
+		cfg.Failures = h.failures
+	}
 }
 
 // limits are shown with every tool.
@@ -225,11 +256,6 @@ func (h *host) limits() httpdoor.Limits {
 		MaxMemoryMB: cfg.Limits.MaxMemoryMB, MaxOpenFiles: cfg.Limits.MaxFileDescriptors,
 		MaxArgsLength: cfg.Security.MaxArgsLength, MaxNetworkSize: cfg.Security.MaxNetworkSize,
 	}
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // failure is an error of the host, unless it says itself what it is.

@@ -44,7 +44,19 @@ func (h *host) sources() metrics.Sources {
 			s := h.hub.Stats()
 			return metrics.EventsSample{Published: s.Published, Streams: s.Streams, Dropped: s.Dropped}
 		},
+		HTTP: h.httpSample,
 	}
+}
+
+func (h *host) httpSample() metrics.HTTPSample {
+	var s metrics.HTTPSample
+	if open := h.open.Load(); open != nil {
+		s = open.sample()
+	}
+	if h.keeper != nil {
+		s.Certificate = h.keeper.NotAfter()
+	}
+	return s
 }
 
 func (h *host) pluginSamples() []metrics.PluginSample {

@@ -1,14 +1,11 @@
 package call
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -34,8 +31,10 @@ type member struct {
 
 var errNoObject = errors.New("the arguments must be one JSON object")
 
-// parseArguments takes an object apart, strictly: two members of one name, or a text that is not UTF-8,
-// would be read in one way here and in another by a plugin. No arguments at all are an empty object.
+// parseArguments takes an object apart, strictly: two members of one name, a text that is not UTF-8, or a
+// number that no program can hold, would be read in one way here and in another by a plugin. No arguments at
+// all are an empty object. Next to violations there is nothing to hold to a schema, though members may be
+// known.
 func parseArguments(raw json.RawMessage) (arguments, []catalog.Violation) {
 	if len(raw) == 0 {
 		raw = json.RawMessage("{}")
@@ -44,11 +43,15 @@ func parseArguments(raw json.RawMessage) (arguments, []catalog.Violation) {
 		why := fmt.Sprintf("the arguments have %d bytes; allowed are %d", len(raw), maxArguments)
 		return arguments{}, []catalog.Violation{{Message: why}}
 	}
-	members, err := scan(raw)
-	if err != nil {
-		return arguments{}, []catalog.Violation{syntaxViolation(err)}
+	s := newScanner(raw)
+	err := s.scan()
+	switch {
+	case err != nil:
+		return arguments{}, append(s.bad, syntaxViolation(err))
+	case len(s.bad) > 0:
+		return arguments{members: s.members}, s.bad
 	}
-	return arguments{raw: raw, members: members}, nil
+	return arguments{raw: raw, members: s.members}, nil
 }
 
 func syntaxViolation(err error) catalog.Violation {
@@ -57,52 +60,14 @@ func syntaxViolation(err error) catalog.Violation {
 		why := fmt.Sprintf("not valid JSON at byte %d: %v", bad.ByteOffset, bad.Err)
 		return catalog.Violation{Pointer: string(bad.JSONPointer), Message: why}
 	}
+	var deep tooDeep
+	if errors.As(err, &deep) {
+		return catalog.Violation{Pointer: string(deep.at), Message: deep.Error()}
+	}
 	if errors.Is(err, io.EOF) {
 		err = errNoObject // nothing but blanks
 	}
 	return catalog.Violation{Message: err.Error()}
-}
-
-func scan(raw []byte) ([]member, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	if dec.PeekKind() != jsontext.KindBeginObject {
-		return nil, cmp.Or(dec.SkipValue(), errNoObject)
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	var members []member
-	for dec.PeekKind() != jsontext.KindEndObject {
-		m, err := scanMember(dec, raw)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, m)
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, cmp.Or(err, errNoObject)
-	}
-	return members, nil
-}
-
-// scanMember reads the next member of the object; it also meets whatever syntax error stands in its place.
-func scanMember(dec *jsontext.Decoder, raw []byte) (member, error) {
-	between := int(dec.InputOffset())
-	token, err := dec.ReadToken()
-	if err != nil {
-		return member{}, err
-	}
-	name := token.String() // the token is void after the next read
-	v, err := dec.ReadValue()
-	if err != nil {
-		return member{}, err
-	}
-	end := int(dec.InputOffset())
-	blank := len(raw[between:end]) - len(bytes.TrimLeft(raw[between:end], " \t\r\n,"))
-	return member{name: name, value: raw[end-len(v) : end], start: between + blank, end: end}, nil
 }
 
 // get finds the value of a member, nil if there is none.
@@ -168,15 +133,4 @@ func (a arguments) withoutNulls() (rest arguments, ok bool) {
 	}
 	rest, _ = parseArguments(a.without(nulls...)) // what is left of a good object is one
 	return rest, true
-}
-
-// lookalike finds a member that a reader who does not mind the case of names would take for the one of this
-// name.
-func (a arguments) lookalike(name string) (other string, found bool) {
-	for _, m := range a.members {
-		if m.name != name && strings.EqualFold(m.name, name) {
-			return m.name, true
-		}
-	}
-	return "", false
 }

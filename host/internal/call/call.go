@@ -27,12 +27,13 @@ import (
 // Router leads calls through the gates. Its methods may be called concurrently; it has no goroutine of its
 // own and needs no Close.
 type Router struct {
-	cfg     Config
-	limits  atomic.Pointer[Limits]
-	buckets *lru.Cache[bucketKey, *rate.Limiter]
-	tools   *tools
-	call    next // the whole way to Handler.Call
-	plan    next // the part of it that a dry run takes, to Handler.Plan
+	cfg        Config
+	limits     atomic.Pointer[Limits]
+	buckets    *lru.Cache[bucketKey, *rate.Limiter]
+	tools      *tools
+	properties properties // that the tools' schemas name
+	call       next       // the whole way to Handler.Call
+	plan       next       // the part of it that a dry run takes, to Handler.Plan
 }
 
 // New makes a router.
@@ -76,7 +77,7 @@ func (r *Router) Buckets() int { return r.buckets.Len() }
 //
 //	Call
 //	└─ observe             ids; panics recovered; one Record per call     unknown
-//	   └─ lookup           the tool, in the catalog of this moment        tool_not_found, disabled
+//	   └─ lookup           the tool, in the catalog of this moment        tool_not_found, disabled, rate_limited
 //	      └─ authorize     may this client call it                        forbidden
 //	         └─ rate       a token of client and tool                     rate_limited
 //	            └─ check   arguments by schema; the host's own taken out  validation_error

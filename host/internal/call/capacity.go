@@ -31,8 +31,11 @@ func (r *Router) capacity(inner next) next {
 }
 
 func (r *Router) acquire(ctx context.Context, c *passage) error {
-	s := c.state.slots
-	err := s.acquire(ctx, c.req.Deadline, c.state.settings.QueueLength)
+	s, name := c.state.slots, c.req.Tool
+	q := queueing{
+		client: c.req.Client, length: c.state.settings.QueueLength, perClient: max(r.cfg.MaxQueuedPerClient(), 0),
+	}
+	err := s.acquire(ctx, c.req.Deadline, q)
 	switch {
 	case err == nil:
 		return nil
@@ -40,16 +43,25 @@ func (r *Router) acquire(ctx context.Context, c *passage) error {
 		return cancelled(ctx)
 	case errors.Is(err, errQueueFull):
 		return overloaded(s, tool.Errorf(tool.KindOverloaded, "%s is busy and its queue of %d is full",
-			c.req.Tool, c.state.settings.QueueLength))
+			name, q.length))
+	case errors.Is(err, errClientFull):
+		return overloaded(s, tool.Errorf(tool.KindOverloaded, "%s is busy and %d calls of %s wait for it already, "+
+			"which is the most that one client may have waiting", name, q.perClient, q.client)).
+			With("queued_by_client", s.waitingOf(q.client))
+	case errors.Is(err, errShed):
+		return overloaded(s, tool.Errorf(tool.KindOverloaded, "%s is busy and its queue of %d is full; the place "+
+			"of this call went to a client that had fewer than %s in it", name, q.length, q.client)).
+			With("queued_by_client", s.waitingOf(q.client))
 	default:
 		return overloaded(s, tool.Errorf(tool.KindOverloaded, "%s was busy until the call's deadline of %v",
-			c.req.Tool, c.timeout))
+			name, c.timeout))
 	}
 }
 
 func overloaded(s *slots, err *tool.Error) *tool.Error {
+	_, waiting := s.load()
 	err.RetryAfter = s.hint()
 	wait := round(err.RetryAfter)
 	return err.Suggest("wait about %v, then call again; other tools are not affected", wait).
-		With("concurrency", s.size).With("queued", s.waiting.Load())
+		With("concurrency", s.size).With("queued", waiting)
 }

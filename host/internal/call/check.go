@@ -20,7 +20,7 @@ const (
 // check holds the arguments to the tool's schema, and takes the host's own out: the plugin never sees them.
 func (r *Router) check(inner next) next {
 	return func(ctx context.Context, c *passage) error {
-		bad := append(c.bad, c.violations()...)
+		bad := append(c.bad, r.violations(c)...)
 		if len(bad) > 0 {
 			return invalid(bad)
 		}
@@ -29,12 +29,18 @@ func (r *Router) check(inner next) next {
 	}
 }
 
-// violations holds the arguments to the schema. A null that the schema does not want counts as a member that
-// is not there: many programs write optional fields so.
-func (c *passage) violations() []catalog.Violation {
+// violations holds the arguments to the names that the tool knows, and to its schema.
+func (r *Router) violations(c *passage) []catalog.Violation {
 	if c.args.raw == nil {
 		return nil
 	}
+	letters := c.args.inOtherLetters(r.properties.of(c.entry))
+	return append(letters, withoutPointers(c.bySchema(), letters)...)
+}
+
+// bySchema holds the arguments to the schema. A null that the schema does not want counts as a member that
+// is not there: many programs write optional fields so.
+func (c *passage) bySchema() []catalog.Violation {
 	bad := c.entry.Input.Validate(c.args.raw)
 	if len(bad) == 0 {
 		return nil

@@ -24,7 +24,8 @@ const (
 
 // Limits are what a reload can change of a router; a zero means the default.
 type Limits struct {
-	// MaxClients is how many token buckets are kept, one for each client and tool; zero: 1000. The one that
+	// MaxClients is how many token buckets are kept, one for each client and tool, and one for each client's
+	// unknown tools; zero: 1000. The one that
 	// was unused for longest gives way, and comes back full.
 	MaxClients int
 	// MaxStdout and MaxStderr are the bytes kept of each stream; zero: 1 MiB and 256 KiB.
@@ -43,6 +44,17 @@ type Config struct {
 	Scope func() scope.Policy
 	// Lookup resolves the names of targets. Required.
 	Lookup scope.Lookup
+
+	// Rate is the rate of the caller of a context, in the place of that of each tool: so many calls within a
+	// time. Zero requests mean the tool's rate, and zero time the tool's time; nil: always the tool's. A client
+	// has one rate at a time.
+	Rate func(ctx context.Context) (requests int, per time.Duration)
+	// Unknown bounds the calls of tools that do not exist, all names of one client together; zeros, or nil: no
+	// bound.
+	Unknown func() (requests int, per time.Duration)
+	// MaxQueuedPerClient is how many calls of one client may wait for one tool; zero, or nil: no fixed number. A
+	// full queue is shared out in any case.
+	MaxQueuedPerClient func() int
 
 	// Limits are in force until [Router.SetLimits].
 	Limits Limits
@@ -77,6 +89,7 @@ func (cfg Config) complete() (Config, error) {
 	cfg.Limits = cfg.Limits.complete()
 	setDefault(&cfg.MaxTimeout, defaultMaxTimeout)
 	setDefault(&cfg.Grace, defaultGrace)
+	cfg.unbind()
 	cfg.deafen()
 	if cfg.BreakerChanged == nil {
 		cfg.BreakerChanged = func(string, BreakerState) {}
@@ -85,6 +98,19 @@ func (cfg Config) complete() (Config, error) {
 		cfg.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
 	return cfg, nil
+}
+
+// unbind puts a bound that binds nobody in the place of each that there is not.
+func (cfg *Config) unbind() {
+	if cfg.Rate == nil {
+		cfg.Rate = func(context.Context) (int, time.Duration) { return 0, 0 }
+	}
+	if cfg.Unknown == nil {
+		cfg.Unknown = func() (int, time.Duration) { return 0, 0 }
+	}
+	if cfg.MaxQueuedPerClient == nil {
+		cfg.MaxQueuedPerClient = func() int { return 0 }
+	}
 }
 
 // deafen puts a listener that does nothing in the place of each that there is not.

@@ -32,7 +32,8 @@ func (r *Router) gates() []step {
 	}
 }
 
-// GateNames returns the gates that can refuse, each name once: what Record.Gate can be.
+// GateNames returns the gates that can refuse, each name once: what Record.Gate can be. A call of an unknown
+// tool that is refused because its client made too many of them was refused by lookup, with rate_limited.
 func GateNames() []string {
 	return []string{"lookup", "authorize", "rate", "check", "scope", "deadline", "capacity", "breaker", "trail"}
 }

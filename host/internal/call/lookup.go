@@ -16,11 +16,16 @@ const (
 	maxNearby = 3
 )
 
-// lookup refuses what is not in the catalog, as observe found it, or switched off.
+// lookup refuses what is not in the catalog, as observe found it, or switched off. Calls of unknown tools
+// cost tokens of one bucket per client: a name that is guessed is not looked for among the others without
+// end.
 func (r *Router) lookup(inner next) next {
 	return func(ctx context.Context, c *passage) error {
 		e := c.entry
 		if e == nil {
+			if err := r.takeUnknown(c); err != nil {
+				return err
+			}
 			return r.notFound(ctx, c)
 		}
 		if !e.Settings.Enabled {
@@ -37,8 +42,20 @@ func switchedOff(e *catalog.Entry) error {
 		With("plugin", e.Plugin)
 }
 
-// again asks a second time, when the call has its slot, whether the tool is there and switched on: an operator who
-// switches a tool off means those who wait as well.
+// takeUnknown takes a token for a tool that does not exist. Its name is no key: the caller has invented it.
+func (r *Router) takeUnknown(c *passage) error {
+	var l limit
+	l.requests, l.per = r.cfg.Unknown()
+	after, ok := r.take(bucketKey{client: c.req.Client}, l)
+	if ok {
+		return nil
+	}
+	return rateLimited(l, after, tool.Errorf(tool.KindRateLimited,
+		"tools that do not exist were called more than %d times in %v by %s", l.requests, l.per, c.req.Client))
+}
+
+// again asks a second time, when the call has its slot, whether the tool is there and switched on: an
+// operator who switches a tool off means those who wait as well.
 func (r *Router) again(inner next) next {
 	return func(ctx context.Context, c *passage) error {
 		c.catalog = r.cfg.Catalog()

@@ -35,8 +35,8 @@ func (r *Router) State(tool string) ToolState {
 		return ToolState{Breaker: Closed}
 	}
 	s := st.circuit.state()
-	s.Slots, s.SlotsInUse = st.slots.size, int(st.slots.busy.Load())
-	s.Queued, s.AverageRun = int(st.slots.waiting.Load()), time.Duration(st.slots.average.Load())
+	s.Slots, s.AverageRun = st.slots.size, time.Duration(st.slots.average.Load())
+	s.SlotsInUse, s.Queued = st.slots.load()
 	s.Calls, s.Errors = st.counts.calls.Load(), st.counts.errors.Load()
 	return s
 }

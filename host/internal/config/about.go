@@ -7,12 +7,29 @@ const forAll = "; when set: of every tool without a section that says otherwise,
 // made from it and from the tags of [Config]. "*" stands for a name that the operator chooses, "[]" for an
 // element of a list.
 var about = map[string]string{
-	"server.transport":             "how clients reach the host",
-	"server.host":                  "address to listen on",
-	"server.port":                  "port to listen on; 0: any free one",
-	"server.max_connections":       "HTTP connections at a time",
-	"server.shutdown_grace_period": "seconds for calls in flight at the end",
-	"server.state_dir":             "absolute path for what outlives a restart; empty: the user's own",
+	"server.transport": "how clients reach the host",
+	"server.host":      "address to listen on; beyond loopback with TLS, or a proxy for it, and credentials",
+	"server.port":      "port to listen on; 0: any free one",
+	"server.behind_tls_proxy": "whether a proxy in front ends TLS, so that a door that others can reach may do " +
+		"without",
+	"server.trusted_proxies": "addresses or networks of proxies whose forwarded headers are believed",
+	"server.allowed_hosts": "names or addresses that requests may have as Host, beside those that " +
+		"server.host implies",
+	"server.allowed_origins":            "origins of web pages that may call, as browsers write them",
+	"server.max_connections":            "HTTP connections at a time",
+	"server.max_connections_per_client": "of them, those of one address",
+	"server.max_streams_per_client":     "streams of one client at a time",
+	"server.shutdown_grace_period":      "seconds for calls in flight at the end",
+	"server.state_dir":                  "absolute path for what outlives a restart; empty: the user's own",
+
+	"tls.cert_file":      "absolute path of the certificate and its chain, in PEM; empty: no TLS",
+	"tls.key_file":       "absolute path of its key, in PEM",
+	"tls.client_ca_file": "absolute path of the authorities that sign clients' certificates, in PEM",
+	"tls.client_auth": "whether clients show certificates: off; optional, one that is shown must be good; " +
+		"require, nobody comes in without",
+
+	"admin.listen": "where the administrative routes are: empty, with the others; unix:/absolute/path or " +
+		"host:port, there alone",
 
 	"security.allow_intrusive":  "allow what can disturb a target",
 	"security.allowed_targets":  "scope in the old form (RFC1918, networks, .suffixes)",
@@ -25,11 +42,12 @@ var about = map[string]string{
 	"scope.allowed_suffixes": "names below these may be touched when every address of theirs may",
 	"scope.hosts":            "name -> addresses, before DNS is asked",
 
-	"tool.default_timeout":     "seconds of a call that asks for none" + forAll,
-	"tool.default_concurrency": "calls of one tool at a time" + forAll,
-	"tool.queue_length":        "calls of one tool that may wait for a slot",
-	"tool.include":             "names or globs of the tools to offer; empty: all",
-	"tool.exclude":             "names or globs of the tools not to offer",
+	"tool.default_timeout":       "seconds of a call that asks for none" + forAll,
+	"tool.default_concurrency":   "calls of one tool at a time" + forAll,
+	"tool.queue_length":          "calls of one tool that may wait for a slot",
+	"tool.max_queued_per_client": "of them, those of one client; 0: no number, yet a full queue is shared out",
+	"tool.include":               "names or globs of the tools to offer; empty: all",
+	"tool.exclude":               "names or globs of the tools not to offer",
 
 	"limits.max_stdout_bytes":     "bytes of stdout that are kept",
 	"limits.max_stderr_bytes":     "bytes of stderr that are kept",
@@ -75,6 +93,31 @@ var about = map[string]string{
 	"auth.tokens[].sha256": "hash of the token, 64 hexadecimal digits",
 	"auth.tokens[].role":   "what the client may do; empty: caller",
 	"auth.tokens[].tools":  "names or globs of the tools that it may call; empty: all",
+
+	"auth.tokens[].rate_requests": "calls of each tool within the period; empty: as for others",
+	"auth.tokens[].rate_per":      "seconds of the period; empty: as for others",
+	"auth.tokens[].expires":       "time (RFC 3339) from which the token is void; empty: never",
+
+	"auth.certificates":                 "clients that are known by their certificates",
+	"auth.certificates[].name":          "name of the client",
+	"auth.certificates[].subject":       "cn:, dns:, uri: or email:, and the exact text that stands there",
+	"auth.certificates[].role":          "what the client may do; empty: caller",
+	"auth.certificates[].tools":         "names or globs of the tools that it may call; empty: all",
+	"auth.certificates[].rate_requests": "calls of each tool within the period; empty: as for others",
+	"auth.certificates[].rate_per":      "seconds of the period; empty: as for others",
+
+	"auth.max_failures": "wrong credentials of one address within the period, after which it has to wait",
+	"auth.failures_per": "seconds of the period",
+
+	"oidc.issuer":       "URL of an OpenID Connect issuer whose tokens are believed; empty: nobody's",
+	"oidc.audience":     "whom a token must be meant for: one of these",
+	"oidc.name_claim":   "claim that names the client",
+	"oidc.role_claim":   "claim that says what the client may do; a text, or a list of texts",
+	"oidc.admins":       "values of that claim that make an admin",
+	"oidc.callers":      "values of that claim that make a caller",
+	"oidc.viewers":      "values of that claim that make a viewer",
+	"oidc.default_role": "role of a client whom no value gives one; none: it may not come in",
+	"oidc.ca_file":      "absolute path of the authorities for its certificate, in PEM; empty: the system's",
 
 	"health.enabled":          "whether the checks run in the background",
 	"health.check_interval":   "seconds between two rounds of checks",

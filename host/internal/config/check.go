@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"net/netip"
@@ -26,7 +24,11 @@ func (l *loader) check(c Config) {
 	l.checkPorts(c)
 	l.checkBreakers(c)
 	l.checkScope(c)
-	l.checkTokens(c.Auth.Tokens)
+	l.checkDoors(c)
+	l.checkTLS(c)
+	l.checkExposure(c)
+	l.checkAuth(c.Auth)
+	l.checkOIDC(c)
 	l.checkSandbox(c.Sandbox)
 	l.checkPluginUser(c.Plugins.RunAs)
 	for name := range sorted(c.Tools) {
@@ -125,13 +127,6 @@ func (l *loader) globs(key string, patterns []string) {
 	}
 }
 
-func (l *loader) checkPorts(c Config) {
-	if p := c.Metrics.PrometheusPort; p != 0 && p == c.Server.Port {
-		l.problem(l.spoken("metrics.prometheus_port", "server.port"),
-			"metrics.prometheus_port and server.port are both %d; choose another for one of them", p)
-	}
-}
-
 // checkBreakers looks whether each rest fits under its maximum: for all tools, and for each that has one of
 // the two for itself.
 func (l *loader) checkBreakers(c Config) {
@@ -206,29 +201,5 @@ func (l *loader) checkTargets(c Config) {
 	if networks == 0 {
 		l.warn(key, l.from[key], "%s: names no network, so that nothing but loopback can be touched; add RFC1918 "+
 			"or networks (from %v)", key, l.from[key])
-	}
-}
-
-// emptyHash is what sha256sum makes of a variable that was not set.
-var emptyHash = sha256.Sum256(nil)
-
-func (l *loader) checkTokens(tokens []Token) {
-	names := make(map[string]bool)
-	sums := map[string]bool{string(emptyHash[:]): true}
-	for i, t := range tokens {
-		key := fmt.Sprintf("auth.tokens[%d].", i)
-		if !tool.ValidName(t.Name) || t.Name == "stdio" || names[t.Name] {
-			l.problem(key+"name", "%s must be unique, of [A-Za-z0-9_-], and not \"stdio\"", quote(t.Name))
-		}
-		names[t.Name] = true
-		sum, err := hex.DecodeString(string(t.SHA256))
-		switch {
-		case err != nil || len(sum) != sha256.Size:
-			l.problem(key+"sha256", "must be 64 hexadecimal digits; make them with: printf %%s TOKEN | sha256sum")
-		case sums[string(sum)]:
-			l.problem(key+"sha256", "is the hash of another token, or of no text at all")
-		}
-		sums[string(sum)] = true
-		l.globs(key+"tools", t.Tools)
 	}
 }

@@ -37,6 +37,8 @@ func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * fl
 // error in any case: it is no exaggeration but a mistake.
 type Config struct {
 	Server         Server          `koanf:"server"`
+	TLS            TLS             `koanf:"tls"`
+	Admin          Admin           `koanf:"admin"`
 	Security       Security        `koanf:"security"`
 	Scope          Scope           `koanf:"scope"`
 	Tool           Tool            `koanf:"tool"`
@@ -46,6 +48,7 @@ type Config struct {
 	RateLimit      RateLimit       `koanf:"rate_limit"`
 	Plugins        Plugins         `koanf:"plugins"`
 	Auth           Auth            `koanf:"auth"`
+	OIDC           OIDC            `koanf:"oidc"`
 	Health         Health          `koanf:"health"`
 	Metrics        Metrics         `koanf:"metrics"`
 	Logging        Logging         `koanf:"logging"`
@@ -54,14 +57,44 @@ type Config struct {
 	Tools          map[string]Each `koanf:"tools"`
 }
 
-// Server says which door is open, and where.
+// Server says which door is open, where, to whom, and how wide.
 type Server struct {
-	Transport           string  `koanf:"transport" enum:"stdio,http" reload:"no"`
-	Host                string  `koanf:"host" reload:"no"`
-	Port                int     `koanf:"port" must:"0..65535" reload:"no"`
-	MaxConnections      int     `koanf:"max_connections" range:"1..100000" reload:"no"`
-	ShutdownGracePeriod Seconds `koanf:"shutdown_grace_period" range:"0..3600" reload:"no"`
-	StateDir            string  `koanf:"state_dir" reload:"no"`
+	Transport               string   `koanf:"transport" enum:"stdio,http" reload:"no"`
+	Host                    string   `koanf:"host" reload:"no"`
+	Port                    int      `koanf:"port" must:"0..65535" reload:"no"`
+	BehindTLSProxy          bool     `koanf:"behind_tls_proxy" reload:"no"`
+	TrustedProxies          []string `koanf:"trusted_proxies" reload:"no" split:"commas"`
+	AllowedHosts            []string `koanf:"allowed_hosts" reload:"no" split:"commas"`
+	AllowedOrigins          []string `koanf:"allowed_origins" reload:"no" split:"commas"`
+	MaxConnections          int      `koanf:"max_connections" range:"1..100000" reload:"no"`
+	MaxConnectionsPerClient int      `koanf:"max_connections_per_client" range:"1..100000" reload:"no"`
+	MaxStreamsPerClient     int      `koanf:"max_streams_per_client" range:"1..10000" reload:"no"`
+	ShutdownGracePeriod     Seconds  `koanf:"shutdown_grace_period" range:"0..3600" reload:"no"`
+	StateDir                string   `koanf:"state_dir" reload:"no"`
+}
+
+// Whether clients show certificates.
+const (
+	ClientAuthOff      = "off"
+	ClientAuthOptional = "optional" // one that is shown must be good
+	ClientAuthRequire  = "require"
+)
+
+// TLS says by which certificate clients know the host, and by which the host knows clients. The files are read
+// again when they change.
+type TLS struct {
+	CertFile     string `koanf:"cert_file" reload:"no"`
+	KeyFile      string `koanf:"key_file" reload:"no"`
+	ClientCAFile string `koanf:"client_ca_file" reload:"no"`
+	ClientAuth   string `koanf:"client_auth" enum:"off,optional,require" reload:"no"`
+}
+
+// On reports whether the door speaks TLS.
+func (t TLS) On() bool { return t.CertFile != "" }
+
+// Admin says where the administrative routes are.
+type Admin struct {
+	Listen string `koanf:"listen" reload:"no"` // empty: with the others; unix:/path or host:port: there alone
 }
 
 // Security is the policy that plugins apply.
@@ -87,6 +120,7 @@ type Tool struct {
 	DefaultTimeout     Seconds  `koanf:"default_timeout" range:"1..3600"`
 	DefaultConcurrency int      `koanf:"default_concurrency" range:"1..1000"`
 	QueueLength        int      `koanf:"queue_length" range:"0..10000"`
+	MaxQueuedPerClient int      `koanf:"max_queued_per_client" range:"0..10000"` // 0: no number, yet a fair share
 	Include            []string `koanf:"include"`
 	Exclude            []string `koanf:"exclude"`
 }
@@ -172,8 +206,24 @@ const (
 
 // Auth says who may come in over HTTP.
 type Auth struct {
-	Mode   string  `koanf:"mode" enum:"token,none" reload:"no"`
-	Tokens []Token `koanf:"tokens"`
+	Mode         string        `koanf:"mode" enum:"token,none" reload:"no"`
+	Tokens       []Token       `koanf:"tokens"`
+	Certificates []Certificate `koanf:"certificates"`
+	MaxFailures  int           `koanf:"max_failures" range:"1..100000" reload:"no"`
+	FailuresPer  Seconds       `koanf:"failures_per" range:"1..86400" reload:"no"`
+}
+
+// OIDC says which issuer's tokens are believed, and what they make of their bearer.
+type OIDC struct {
+	Issuer      string   `koanf:"issuer" reload:"no"` // empty: nobody's
+	Audience    []string `koanf:"audience" reload:"no" split:"commas"`
+	NameClaim   string   `koanf:"name_claim" reload:"no"`
+	RoleClaim   string   `koanf:"role_claim" reload:"no"`
+	Admins      []string `koanf:"admins" reload:"no" split:"commas"`
+	Callers     []string `koanf:"callers" reload:"no" split:"commas"`
+	Viewers     []string `koanf:"viewers" reload:"no" split:"commas"`
+	DefaultRole string   `koanf:"default_role" enum:"none,viewer,caller" reload:"no"`
+	CAFile      string   `koanf:"ca_file" reload:"no"`
 }
 
 // Secret is a text that is never shown: it prints, and is written as JSON, as [Redacted].
@@ -199,10 +249,23 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // Token is a credential of a client. Only its hash is kept, and that is not shown either: who has the hash
 // can try tokens against it in peace.
 type Token struct {
-	Name   string   `koanf:"name"`
-	SHA256 Secret   `koanf:"sha256"`
-	Role   string   `koanf:"role" enum:"viewer,caller,admin"`
-	Tools  []string `koanf:"tools"`
+	Name         string   `koanf:"name"`
+	SHA256       Secret   `koanf:"sha256"`
+	Role         string   `koanf:"role" enum:"viewer,caller,admin"`
+	Tools        []string `koanf:"tools"`
+	RateRequests int      `koanf:"rate_requests" range:"0..1000000" zero:"unset"` // 0: as for others
+	RatePer      Seconds  `koanf:"rate_per" range:"0..86400" zero:"unset"`        // 0: as for others
+	Expires      string   `koanf:"expires" zero:"unset"`                          // RFC 3339; empty: never
+}
+
+// Certificate is a client that is known by the subject of its certificate.
+type Certificate struct {
+	Name         string   `koanf:"name"`
+	Subject      string   `koanf:"subject"` // cn:, dns:, uri: or email:, and the exact text
+	Role         string   `koanf:"role" enum:"viewer,caller,admin"`
+	Tools        []string `koanf:"tools"`
+	RateRequests int      `koanf:"rate_requests" range:"0..1000000" zero:"unset"`
+	RatePer      Seconds  `koanf:"rate_per" range:"0..86400" zero:"unset"`
 }
 
 // Health says how the host looks after itself.
@@ -275,8 +338,10 @@ type Each struct {
 func Default() Config {
 	return Config{
 		Server: Server{
-			Transport: "stdio", Host: "127.0.0.1", Port: 8080, MaxConnections: 100, ShutdownGracePeriod: 30,
+			Transport: "stdio", Host: "127.0.0.1", Port: 8080, MaxConnections: 100, MaxConnectionsPerClient: 64,
+			MaxStreamsPerClient: 8, ShutdownGracePeriod: 30,
 		},
+		TLS:      TLS{ClientAuth: ClientAuthOff},
 		Security: Security{MaxNetworkSize: 1024, MaxPortRanges: 100, MaxArgsLength: 2048},
 		Scope:    Scope{AllowLoopback: true, AllowedSuffixes: []string{"lab.internal"}},
 		Tool:     Tool{DefaultTimeout: 300, DefaultConcurrency: 2, QueueLength: 16},
@@ -293,7 +358,8 @@ func Default() Config {
 			Launch: LaunchEager, IdleTimeout: 300, StartTimeout: 10, MaxRSS: 512, Trust: TrustDirectory,
 			RescanInterval: 10, NoNewPrivs: NoNewPrivsAuto, Landlock: LandlockAuto,
 		},
-		Auth: Auth{Mode: AuthToken},
+		Auth: Auth{Mode: AuthToken, MaxFailures: 30, FailuresPer: 60},
+		OIDC: OIDC{NameClaim: "sub", DefaultRole: "none"},
 		Health: Health{
 			Enabled: true, CheckInterval: 30, Timeout: 10, CPUThreshold: 80, MemoryThreshold: 80, DiskThreshold: 80,
 		},

@@ -99,7 +99,32 @@ var samples = map[string]string{
 	"plugins.launch": "lazy", "plugins.trust": "pinned", "plugins.no_new_privs": "off",
 	"plugins.landlock": "require", "plugins.run_as": "gatehouse-plugins", "sandbox.run_as": "none",
 	"sandbox.require": "landlock,own user", "audit.max_file_size": "99999", "audit.sync": "always",
-	"audit.on_failure": "continue",
+	"audit.on_failure": "continue", "server.behind_tls_proxy": "true", "server.trusted_proxies": "10.0.0.7,fd00::/8",
+	"server.allowed_origins": "https://a.lab:8443,http://[::1]:3000", "tls.cert_file": "/c.pem",
+	"tls.key_file": "/k.pem", "tls.client_ca_file": "/ca.pem", "tls.client_auth": "optional",
+	"admin.listen": "127.0.0.1:8081", "oidc.issuer": "https://id.lab/x", "oidc.audience": "api://gatehouse,b",
+	"oidc.default_role": "viewer", "oidc.ca_file": "/ca.pem",
+}
+
+// company are variables without which a key is refused.
+var company = map[string][]string{
+	"tls.cert_file":      {"MCP_TLS_KEY_FILE=/k"},
+	"tls.key_file":       {"MCP_TLS_CERT_FILE=/c"},
+	"tls.client_ca_file": {"MCP_TLS_CLIENT_AUTH=require", "MCP_TLS_CERT_FILE=/c", "MCP_TLS_KEY_FILE=/k"},
+	"tls.client_auth":    {"MCP_TLS_CLIENT_CA_FILE=/a", "MCP_TLS_CERT_FILE=/c", "MCP_TLS_KEY_FILE=/k"},
+	"oidc.issuer":        {"MCP_OIDC_AUDIENCE=a", "MCP_OIDC_DEFAULT_ROLE=caller"},
+	"oidc.audience":      {"MCP_OIDC_ISSUER=https://a", "MCP_OIDC_DEFAULT_ROLE=caller"},
+	"oidc.name_claim":    withIssuer,
+	"oidc.role_claim":    append([]string{"MCP_OIDC_ADMINS=a"}, withIssuer...),
+	"oidc.admins":        append([]string{"MCP_OIDC_ROLE_CLAIM=r"}, withIssuer...),
+	"oidc.callers":       append([]string{"MCP_OIDC_ROLE_CLAIM=r"}, withIssuer...),
+	"oidc.viewers":       append([]string{"MCP_OIDC_ROLE_CLAIM=r"}, withIssuer...),
+	"oidc.default_role":  {"MCP_OIDC_ISSUER=https://a", "MCP_OIDC_AUDIENCE=a"},
+	"oidc.ca_file":       withIssuer,
+}
+
+var withIssuer = []string{
+	"MCP_OIDC_ISSUER=https://a", "MCP_OIDC_AUDIENCE=a", "MCP_OIDC_DEFAULT_ROLE=caller",
 }
 
 // word is a value of a key as the environment has it, other than the default.
@@ -115,7 +140,7 @@ func word(key string, f *field) string {
 
 func TestEveryKeyCanBeSetByTheEnvironment(t *testing.T) {
 	all := tree().variables()
-	if len(all) < 66 {
+	if len(all) < 90 {
 		t.Fatalf("keys = %d, want all of them", len(all))
 	}
 	for key, f := range all {
@@ -139,9 +164,9 @@ func TestEveryAliasSetsItsKey(t *testing.T) {
 func checkEnvironment(t *testing.T, name, key string, f *field) {
 	t.Helper()
 	want := word(key, f)
-	cfg, err := Load(Source{Environ: []string{name + "=" + want}})
+	cfg, err := Load(Source{Environ: append([]string{name + "=" + want}, company[key]...)})
 	if err != nil {
-		t.Errorf("Load(%s=%s) = %v, want no error; a new key that takes few values needs its row in samples", name,
+		t.Errorf("Load(%s=%s) = %v, want no error; a new key that takes few values needs its row in samples, one that needs others in company", name,
 			want, err)
 		return
 	}

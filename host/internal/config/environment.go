@@ -117,14 +117,15 @@ func parse(value string, f *field) (any, bool) {
 		v, err := strconv.ParseFloat(value, 64)
 		return v, err == nil
 	case list:
-		return items(value), utf8.ValidString(value)
+		return items(value, f.commas), utf8.ValidString(value)
 	}
 	return value, utf8.ValidString(value)
 }
 
-// items splits at commas and, as PATH does, at colons. Blanks around an item do not belong to it.
-func items(value string) []string {
-	found := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ':' })
+// items splits at commas and, as PATH does, at colons, unless items may hold those. Blanks around an item do
+// not belong to it.
+func items(value string, commas bool) []string {
+	found := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ':' && !commas })
 	for i := range found {
 		found[i] = strings.TrimSpace(found[i])
 	}

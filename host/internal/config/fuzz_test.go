@@ -24,7 +24,10 @@ func FuzzRead(f *testing.F) {
 		"tools: {T: {rate_per: 1e400}}", "tools: {T: {recovery_timeout: 5, concurrency: 99999}}", "---\n---\n",
 		"security: {allowed_targets: [RFC1918, '*.a.b']}", "plugins: {config: {p: {a: [1, {b: .inf}, x]}}}",
 		"? {a: b}\n: c\n", "server: !!map {}\n", "{\"a\": \"\\ud800\"}", "server: {port: 0o17}\nserver: {}",
-		"auth: {tokens: [{}, {name: a}, ~, 1]}",
+		"auth: {tokens: [{}, {name: a}, ~, 1]}", "server: {transport: http, host: 0.0.0.0, behind_tls_proxy: true}",
+		"server: {trusted_proxies: [10.0.0.0/8, '::1'], allowed_hosts: [a], allowed_origins: [http://a]}",
+		"tls: {cert_file: /c, key_file: /k}\nadmin: {listen: 10.0.0.1:1}", "admin: {listen: 'unix:/a'}",
+		"oidc: {issuer: https://a, audience: [b], default_role: viewer}",
 	} {
 		f.Add(seed, "9")
 	}
@@ -72,6 +75,13 @@ func checkAccepted(t *testing.T, l Loaded) {
 		}
 	}
 	l.Config.Hosts()
+	if n := len(l.Config.Proxies()); n != len(l.Config.Server.TrustedProxies) {
+		t.Errorf("Proxies() = %d networks of %q", n, l.Config.Server.TrustedProxies)
+	}
+	safe := l.Config.Auth.Mode != AuthNone && (l.Config.TLS.On() || l.Config.Server.BehindTLSProxy)
+	if key, address := l.Config.Exposed(); key != "" && !safe {
+		t.Errorf("Exposed() = %s %s, and it is not safe", key, address)
+	}
 	all := scope.Policy{Networks: append(scope.RFC1918(), scope.Loopback())}
 	for _, n := range l.Config.ScopePolicy().Networks {
 		if !all.Contains(n) {

@@ -49,6 +49,8 @@ type field struct {
 	enum    []string
 	letters bool // the enum is known in any case of letters
 	restart bool
+	unset   bool     // a zero says that it is not set, and is not shown
+	commas  bool     // a list whose elements may hold colons, so that only commas separate them
 	fields  []*field // of a section
 	elem    *field   // of named and sections
 }
@@ -70,7 +72,8 @@ func newField(name, key string, t reflect.Type, tag reflect.StructTag) *field {
 	}
 	f := &field{
 		name: name, key: key, typ: t, form: formOf(t), letters: tag.Get("letters") == "any",
-		restart: tag.Get("reload") == "no", bounds: boundsOf(tag),
+		restart: tag.Get("reload") == "no", bounds: boundsOf(tag), unset: tag.Get("zero") == "unset",
+		commas: tag.Get("split") == "commas",
 	}
 	if values := tag.Get("enum"); values != "" {
 		f.enum = strings.Split(values, ",")

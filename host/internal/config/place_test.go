@@ -21,8 +21,9 @@ func problemsOf(t *testing.T, file string) Problems {
 func TestAProblemSaysWhereItIs(t *testing.T) {
 	for _, row := range []struct{ says, name, text, want string }{
 		{"an unknown key", "c.yaml", "server:\n  port: 1\n  prot: 2\n",
-			`:3:3: server.prot: is an unknown key; allowed: transport, host, port, max_connections, ` +
-				`shutdown_grace_period, state_dir; did you mean "server.port"?`},
+			`:3:3: server.prot: is an unknown key; allowed: transport, host, port, behind_tls_proxy, ` +
+				`trusted_proxies, allowed_hosts, allowed_origins, max_connections, max_connections_per_client, ` +
+				`max_streams_per_client, shutdown_grace_period, state_dir; did you mean "server.port"?`},
 		{"an unknown key of JSON indented with tabs", "c.json", "{\n\t\"server\": {\n\t\t\"prot\": 2\n\t}\n}",
 			":3:3: server.prot: is an unknown key"},
 		{"JSON in a file of another name", "c.yaml", "{\n\t\"server\": {\t\"prot\": 2}}", ":2:14: server.prot:"},

@@ -36,8 +36,9 @@ func TestEveryValueKnowsWhereItComesFrom(t *testing.T) {
 		"tool.include":                 full + ":21",
 		"plugins.config.nmap":          full + ":33",
 		"auth.tokens[1].name":          full + ":43",
-		"tools.NmapTool.rate_requests": full + ":59",
-		"tools.PingTool.enabled":       full + ":66",
+		"auth.tokens[1].expires":       full + ":47",
+		"tools.NmapTool.rate_requests": full + ":63",
+		"tools.PingTool.enabled":       full + ":70",
 	} {
 		if got := l.Origins[key].String(); got != want || l.Origins[key].Kind == "" {
 			t.Errorf("Origins[%s] = %q, want %q", key, got, want)
@@ -146,6 +147,14 @@ func TestSecretsAreRedactedByTheirType(t *testing.T) {
 	want := map[string]any{"name": "dashboard", "sha256": Redacted, "role": "viewer", "tools": []string{}}
 	if !reflect.DeepEqual(token, want) {
 		t.Errorf("Redacted = token %v, want %v", token, want)
+	}
+	client := shown["auth"].(map[string]any)["certificates"].([]any)[0]
+	want = map[string]any{
+		"name": "scanner-7", "subject": "cn:Scanner 7", "role": "caller", "tools": []string{}, "rate_requests": 5,
+		"rate_per": 10.0,
+	}
+	if !reflect.DeepEqual(client, want) {
+		t.Errorf("Redacted = certificate %v, want %v", client, want)
 	}
 	one := shown["tools"].(map[string]any)["NmapTool"]
 	want = map[string]any{"concurrency": 2, "default_timeout": 900.0, "rate_requests": 3}

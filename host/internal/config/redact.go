@@ -7,7 +7,8 @@ import (
 
 // Redacted is the whole configuration as nested maps, for people and programs to see: instead of each
 // [Secret] stands [Redacted], and so does it instead of each text within plugins.config, because only the
-// plugin knows which of them is a password. What is not set for a tool is not there.
+// plugin knows which of them is a password. What is not set for a tool or
+// a client is not there.
 func (c Config) Redacted() map[string]any {
 	shown, _ := redact(reflect.ValueOf(c), tree()).(map[string]any)
 	return shown
@@ -24,6 +25,9 @@ func redact(v reflect.Value, f *field) any {
 					continue
 				}
 				value = value.Elem()
+			}
+			if child.unset && value.IsZero() {
+				continue
 			}
 			shown[child.name] = redact(value, child)
 		}

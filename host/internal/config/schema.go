@@ -13,11 +13,26 @@ var patterns = map[string]string{
 	"server.state_dir":     `^(/.*)?$`,
 	"audit.dir":            `^(/.*)?$`,
 	"logging.file_path":    `^(/.*)?$`,
+	"tls.cert_file":        `^(/.*)?$`,
+	"tls.key_file":         `^(/.*)?$`,
+	"tls.client_ca_file":   `^(/.*)?$`,
+	"admin.listen":         `^(unix:/.{1,99}|.+:[0-9]{1,5})?$`,
 	"auth.tokens[].name":   `^[A-Za-z0-9_-]{1,64}$`,
 	"auth.tokens[].sha256": `^[0-9A-Fa-f]{64}$`,
-	"tools":                `^[A-Za-z0-9_-]{1,64}$`, // of the names
-	"plugins.run_as":       `^([A-Za-z_][A-Za-z0-9_.-]{0,31}|[0-9]{1,10}:[0-9]{1,10})?$`,
-	"plugins.config":       `^[A-Za-z0-9_-]{1,64}$`, // likewise
+	"auth.tokens[].expires": `^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?` +
+		`([Zz]|[+-][0-9]{2}:[0-9]{2}))?$`,
+	"auth.certificates[].name":    `^[A-Za-z0-9_-]{1,64}$`,
+	"auth.certificates[].subject": `^(cn|dns|uri|email):.+$`,
+	"oidc.issuer":                 `^(https?://[^?#]+)?$`,
+	"oidc.ca_file":                `^(/.*)?$`,
+	"tools":                       `^[A-Za-z0-9_-]{1,64}$`, // of the names
+	"plugins.run_as":              `^([A-Za-z_][A-Za-z0-9_.-]{0,31}|[0-9]{1,10}:[0-9]{1,10})?$`,
+	"plugins.config":              `^[A-Za-z0-9_-]{1,64}$`, // likewise
+}
+
+// required are the keys without which an element makes no sense.
+var required = map[string][]string{
+	"auth.tokens[]": {"name", "sha256"}, "auth.certificates[]": {"name", "subject"},
 }
 
 // Schema is a JSON Schema (2020-12) of the file, for editors. It is stricter than [Read] in two things: a
@@ -49,8 +64,8 @@ func schemaOf(f *field, preset reflect.Value) map[string]any {
 	switch f.form {
 	case section:
 		s["properties"], s["additionalProperties"] = properties(f, preset), false
-		if f.child("sha256") != nil {
-			s["required"] = []string{"name", "sha256"}
+		if names := required[f.key]; names != nil {
+			s["required"] = names
 		}
 	case named:
 		s["additionalProperties"] = schemaOf(f.elem, reflect.Value{})

@@ -64,6 +64,9 @@ func TestTheSchemaRefusesWhatIsNotRead(t *testing.T) {
 		"server: {transport: grpc}", "server: {state_dir: state}", "tools: {T: {timeout: 1}}", "tools: {a b: {}}",
 		"auth: {tokens: [{name: a}]}", "auth: {tokens: [{name: a, sha256: abc}]}", "plugins: {config: {p: 1}}",
 		"circuit_breaker: {failure_threshold: 11}", "tool: {include: A}", "scope: {hosts: {a: 10.0.0.1}}",
+		"tls: {cert_file: cert.pem}", "tls: {client_auth: maybe}", "admin: {listen: 8081}", "admin: {listen: 'unix:x'}",
+		"auth: {certificates: [{name: a}]}", "auth: {certificates: [{name: a, subject: 'ip:1'}]}",
+		"auth: {tokens: [{name: a, sha256: " + hash + ", expires: tomorrow}]}", "oidc: {issuer: 'ftp://a'}",
 	} {
 		if err := validate(t, s, text); err == nil {
 			t.Errorf("Validate(%s) = nil, want an error", text)

@@ -2,18 +2,15 @@ package httpdoor
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gorilla/mux"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
-	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/strictjson"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -23,14 +20,11 @@ const maxReason = 256
 // admin lets only administrators through. Where no tokens are asked for, everybody is one.
 func (d *Door) admin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		client := origin.From(r.Context()).Client
-		if d.cfg.Tokens != nil {
-			if role, known := d.cfg.Tokens.Role(client); !known || role != auth.Admin {
-				d.refuse(w, r, http.StatusForbidden, tool.Errorf(
-					tool.KindForbidden, "the client %s has the role %s; this needs the role %s", client, role, auth.Admin).
-					Suggest("ask the operator for a token with the role %s", auth.Admin))
-				return
-			}
+		if id, known := auth.From(r.Context()); d.cfg.Clients != nil && (!known || id.Role != auth.Admin) {
+			d.refuse(w, r, http.StatusForbidden, tool.Errorf(
+				tool.KindForbidden, "the client %s has the role %s; this needs the role %s", id.Client, id.Role, auth.Admin).
+				Suggest("ask the operator for a token with the role %s", auth.Admin))
+			return
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -62,50 +56,37 @@ func (d *Door) switching(set func(context.Context, string, bool, string) error, 
 	}
 }
 
+// reasonBody is the body of an operator's request.
+type reasonBody struct {
+	Reason string `json:"reason"`
+}
+
 // readReason reads the body of an operator's request: nothing, or an object with a reason.
 func readReason(w http.ResponseWriter, r *http.Request) (string, int, *tool.Error) {
-	if r.ContentLength > maxRESTBody {
-		return "", http.StatusRequestEntityTooLarge, tooLarge(maxRESTBody)
-	}
-	raw, status, bad := readBody(w, r)
+	raw, status, bad := readBody(w, r, maxRESTBody)
 	if bad != nil || len(raw) == 0 {
 		return "", status, bad
 	}
 	if status, bad := checkMedia(r); bad != nil {
 		return "", status, bad
 	}
-	if value := jsontext.Value(raw); !value.IsValid() || value.Kind() != '{' {
-		return "", http.StatusBadRequest, notObject(value)
-	}
 	reason, err := parseReason(raw)
 	if err != nil {
-		return "", http.StatusBadRequest, tool.Errorf(tool.KindValidation, "the body: %w", err).
+		return "", http.StatusBadRequest, badBody(err).
 			Suggest(`send nothing, or {"reason": "one line of at most %d characters"}`, maxReason)
 	}
 	return reason, 0, nil
 }
 
 func parseReason(raw []byte) (string, error) {
-	var members map[string]jsontext.Value
-	if err := json.Unmarshal(raw, &members); err != nil {
+	body, err := strictjson.Decode[reasonBody](raw)
+	if err != nil {
 		return "", err
 	}
-	var reason string
-	for name, value := range members {
-		switch {
-		case name != "reason":
-			return "", errors.New("allowed is the member reason alone")
-		case value.Kind() != '"':
-			return "", errors.New("reason must be a text")
-		}
-		if err := json.Unmarshal(value, &reason); err != nil {
-			return "", err
-		}
+	if utf8.RuneCountInString(body.Reason) > maxReason || strings.ContainsFunc(body.Reason, unicode.IsControl) {
+		return "", &strictjson.Error{Pointer: "/reason", Reason: "it is too long, or has control characters in it"}
 	}
-	if utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, unicode.IsControl) {
-		return "", errors.New("reason is too long, or has control characters in it")
-	}
-	return reason, nil
+	return body.Reason, nil
 }
 
 func (d *Door) config(w http.ResponseWriter, _ *http.Request) {

@@ -19,17 +19,14 @@ func withRoles(c *Config) {
 	for _, role := range []auth.Role{auth.Viewer, auth.Caller, auth.Admin} {
 		list = append(list, auth.Token{Name: "the-" + string(role), SHA256: auth.Hash(string(role)), Role: role})
 	}
-	tokens, err := auth.New(list)
-	if err != nil {
-		panic(err) // the names differ
-	}
-	c.Tokens = tokens
+	clients, _ := clientsOf(list...)
+	c.Clients = clients
 	c.Caller = caller{
 		call: func(ctx context.Context, r tool.Request) (tool.Result, error) {
-			return tool.Result{}, tokens.Authorize(ctx, r.Client, r.Tool)
+			return tool.Result{}, clients.Authorize(ctx, r.Client, r.Tool)
 		},
 		plan: func(ctx context.Context, r tool.Request) (tool.Plan, error) {
-			return tool.Plan{Verdict: tool.Accept}, tokens.Authorize(ctx, r.Client, r.Tool)
+			return tool.Plan{Verdict: tool.Accept}, clients.Authorize(ctx, r.Client, r.Tool)
 		},
 	}
 }
@@ -43,8 +40,12 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 			if method == "" {
 				method = http.MethodPost
 			}
-			if row.role == auth.Caller {
+			want := http.StatusOK
+			switch {
+			case row.role == auth.Caller || row.path == mcpPath:
 				text = "{}"
+			case row.path == tokensPath && method == http.MethodPost:
+				text, want = `{"name": "new"}`, http.StatusCreated
 			}
 			r := request(method, strings.ReplaceAll(row.path, "{name}", "ATool"), text)
 			if role != everybody {
@@ -56,7 +57,6 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 			}
 			w := serve(d, r.WithContext(ctx))
 			cancel()
-			want := http.StatusOK
 			switch {
 			case role == everybody && row.role != everybody:
 				want = http.StatusUnauthorized
@@ -77,11 +77,15 @@ func TestEachRouteHasItsMethod(t *testing.T) {
 	d := newDoor(t, withEverything)
 	for _, row := range d.rows {
 		path := strings.ReplaceAll(row.path, "{name}", "ATool")
-		for _, method := range []string{"HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "get"} {
+		for _, method := range []string{"HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "BREW", "get"} {
 			want, allow := http.StatusMethodNotAllowed, row.method
 			switch {
 			case row.method == "" || method == "HEAD" && row.method == http.MethodGet:
 				want, allow = http.StatusOK, ""
+			case row.path == tokensPath && method == "HEAD":
+				want, allow = http.StatusOK, ""
+			case row.path == tokensPath:
+				allow = "GET, POST"
 			case row.also != nil && method == "HEAD": // of a plugin of that name, which there is not
 				want, allow = http.StatusNotFound, ""
 			case row.also != nil:
@@ -159,7 +163,7 @@ func TestAReasonIsOneShortLine(t *testing.T) {
 		{"two lines", `{"reason": "a\nb"}`, "application/json", 400, ""},
 		{"an escape sequence", `{"reason": "\u001b[31m"}`, "application/json", 400, ""},
 		{"no text", `{"reason": 1}`, "application/json", 400, ""},
-		{"null", `{"reason": null}`, "application/json", 400, ""},
+		{"null, as for what is not there", `{"reason": null}`, "application/json", 200, ""},
 		{"another member", `{"why": "x"}`, "application/json", 400, ""},
 		{"another one beside it", `{"reason": "x", "force": true}`, "application/json", 400, ""},
 		{"another case", `{"Reason": "x"}`, "application/json", 400, ""},

@@ -9,46 +9,59 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/gatehouse-mcp/gatehouse/host/internal/strictjson"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // Bounds of a request's body.
 const (
-	maxRESTBody = 64 << 10
-	maxMCPBody  = 1 << 20
-	bodyTimeout = 15 * time.Second
+	maxRESTBody  = 64 << 10
+	maxRESTDepth = 32 // arrays and objects in one another; arguments of tools are bounded alike
+	maxMCPBody   = 1 << 20
+	maxMCPDepth  = 40 // the arguments stand in an envelope
+	bodyTimeout  = 15 * time.Second
 )
 
 // readObject reads a body that must be one JSON object, strictly: the media type is application/json,
-// nothing is compressed, no member name stands twice, the text is valid UTF-8, nothing follows. It returns
-// the status of a refusal.
+// nothing is compressed, and the document is as [strictjson.Object] wants it. It returns the status of a refusal.
 func readObject(w http.ResponseWriter, r *http.Request) (json.RawMessage, int, *tool.Error) {
-	if status, err := checkMedia(r); err != nil {
-		return nil, status, err
-	}
-	if r.ContentLength > maxRESTBody {
-		return nil, http.StatusRequestEntityTooLarge, tooLarge(maxRESTBody)
-	}
-	raw, status, err := readBody(w, r)
+	raw, status, err := readJSON(w, r, maxRESTBody)
 	if err != nil {
 		return nil, status, err
 	}
-	value := jsontext.Value(raw)
-	if !value.IsValid() || value.Kind() != '{' {
-		return nil, http.StatusBadRequest, notObject(value)
+	if err := strictjson.Object(raw, maxRESTDepth); err != nil {
+		return nil, http.StatusBadRequest, badBody(err).
+			Suggest(`send one object, such as {"target": "10.0.3.7"}, with each member once`)
 	}
-	return json.RawMessage(raw), 0, nil
+	return raw, 0, nil
+}
+
+// readJSON reads a body that says it is JSON, up to a limit.
+func readJSON(w http.ResponseWriter, r *http.Request, limit int) ([]byte, int, *tool.Error) {
+	if status, err := checkMedia(r); err != nil {
+		return nil, status, err
+	}
+	return readBody(w, r, limit)
+}
+
+// badBody says what is wrong with a body, and where.
+func badBody(err error) *tool.Error {
+	e := tool.Errorf(tool.KindValidation, "the body: %w", err)
+	var bad *strictjson.Error
+	if errors.As(err, &bad) {
+		return e.With("pointer", bad.Pointer)
+	}
+	return e
 }
 
 func checkMedia(r *http.Request) (int, *tool.Error) {
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" || !utf8Charset(params) {
+	types := r.Header.Values("Content-Type")
+	media, params, err := mime.ParseMediaType(strings.Join(types, ","))
+	if len(types) != 1 || err != nil || media != "application/json" || !utf8Charset(params) {
 		return http.StatusUnsupportedMediaType, tool.Errorf(
 			tool.KindValidation, "the body must be application/json").Suggest("send Content-Type: application/json")
 	}
-	if r.Header.Get("Content-Encoding") != "" {
+	if len(r.Header.Values("Content-Encoding")) > 0 {
 		return http.StatusUnsupportedMediaType, tool.Errorf(
 			tool.KindValidation, "compressed bodies are not taken").Suggest("send the body as it is")
 	}
@@ -60,12 +73,15 @@ func utf8Charset(params map[string]string) bool {
 	return !said || strings.EqualFold(charset, "utf-8")
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, int, *tool.Error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRESTBody))
+func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, int, *tool.Error) {
+	if r.ContentLength > int64(limit) {
+		return nil, http.StatusRequestEntityTooLarge, tooLarge(limit)
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
 	var big *http.MaxBytesError
 	switch {
 	case errors.As(err, &big):
-		return nil, http.StatusRequestEntityTooLarge, tooLarge(maxRESTBody)
+		return nil, http.StatusRequestEntityTooLarge, tooLarge(limit)
 	case err != nil:
 		return nil, http.StatusBadRequest, tool.Errorf(tool.KindValidation, "the body cannot be read: %w", err)
 	}
@@ -77,23 +93,6 @@ func tooLarge(limit int) *tool.Error {
 		With("max_bytes", limit).Suggest("send less")
 }
 
-// strictly makes Compact as strict as IsValid is.
-var strictly = []jsontext.Options{jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false)}
-
-// notObject says what keeps a body from being one JSON object.
-func notObject(value jsontext.Value) *tool.Error {
-	why := "it is another JSON value"
-	var syntactic *jsontext.SyntacticError
-	switch err := value.Compact(strictly...); {
-	case errors.As(err, &syntactic):
-		why = syntactic.Error()
-	case err != nil:
-		why = err.Error()
-	}
-	return tool.Errorf(tool.KindValidation, "the body must be one JSON object: %s", why).
-		Suggest(`send one, such as {"target": "10.0.3.7"}, with each member once`)
-}
-
 // timely gives every body a deadline, also those that a handler reads itself or that nobody reads.
 func timely(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -101,6 +100,11 @@ func timely(next http.Handler) http.Handler {
 			rc := http.NewResponseController(w)
 			_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // no deadlines without a network
 			r.Body = &timedBody{ReadCloser: r.Body, rc: rc}
+		}
+		if len(r.TransferEncoding) > 0 {
+			// There may have been a Content-Length as well, which net/http has dropped and another server on the way
+			// may have believed. RFC 9112, 6.1 has such a connection closed, lest its rest be taken for a request.
+			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -119,16 +123,4 @@ func (b *timedBody) Read(p []byte) (int, error) {
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	return n, err
-}
-
-// limitBody caps the body of a handler that reads it itself.
-func (d *Door) limitBody(h http.Handler, limit int64) http.Handler {
-	capped := http.MaxBytesHandler(h, limit)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > limit {
-			d.refuse(w, r, http.StatusRequestEntityTooLarge, tooLarge(int(limit)))
-			return
-		}
-		capped.ServeHTTP(w, r)
-	})
 }

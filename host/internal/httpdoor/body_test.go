@@ -20,7 +20,8 @@ func TestABodyIsOneObject(t *testing.T) {
 		{"an object", `{"target": "10.0.0.1"}`, 200},
 		{"an empty object", `{}`, 200},
 		{"blanks around it", " \t\r\n{} \n", 200},
-		{"names that differ in their case are two names", `{"a": 1, "A": 2}`, 200},
+		{"names that differ in their case alone", `{"a": 1, "A": 2}`, 400},
+		{"names that fold to one", `{"args": 1, "arg\u017f": 2}`, 400},
 		{"text beyond ASCII", `{"a": "ü\ud83d\ude00"}`, 200},
 		{"a duplicate name", `{"a": 1, "a": 2}`, 400},
 		{"a duplicate name, escaped", `{"a": 1, "\u0061": 2}`, 400},
@@ -44,6 +45,9 @@ func TestABodyIsOneObject(t *testing.T) {
 		{"nothing", ``, 400},
 		{"blanks only", `  `, 400},
 		{"no end of nesting", strings.Repeat(`{"a":`, 12000), 400},
+		{"as deep as may be", `{"a":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, 200},
+		{"one deeper", `{"a":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, 400},
+		{"a number beyond all", `{"a": 1e999}`, 400},
 		{"very deep nesting", `{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, 400},
 	} {
 		called := false
@@ -72,8 +76,8 @@ func TestABodyIsOneObject(t *testing.T) {
 // A person who wrote a name twice must not have to look for it.
 func TestWhatIsWrongWithABodyIsSaid(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"port": 1, "port": 2}`: "port", `{"a": 1,}`: "offset", `{"a": "` + "\xff" + `"}`: "UTF-8",
-		`{} x`: "after",
+		`{"port": 1, "port": 2}`: "port", `{"a": 1,}`: "at byte 7", `{"a": "` + "\xff" + `"}`: "UTF-8",
+		`{} x`: "at byte 3",
 	} {
 		w := serve(newDoor(t), request("POST", "/tools/ATool/execute", body))
 		if said, _ := checkProblem(t, w, 400, tool.KindValidation)["detail"].(string); !strings.Contains(said,

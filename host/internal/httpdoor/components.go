@@ -43,11 +43,11 @@ var problemTexts = map[int][2]string{
 	400:             {"BadRequest", "The arguments, the target or the body are wrong, or two have the name."},
 	401:             {"Unauthorized", "No valid bearer token."},
 	403:             {"Forbidden", "Not for this client, this target, this Host or this Origin; or switched off."},
-	404:             {"NotFound", "There is no such tool, or no such plugin."},
+	404:             {"NotFound", "There is no such tool, plugin or token."},
 	406:             {"NotAcceptable", "Not there in the form that the header Accept asks for."},
 	413:             {"ContentTooLarge", "The body is too large."},
 	415:             {"UnsupportedMediaType", "The body is not plain application/json."},
-	429:             {"TooManyRequests", "The bucket of this client and tool is empty."},
+	429:             {"TooManyRequests", "Too many calls, streams, connections, or credentials that are not valid."},
 	statusCancelled: {"Cancelled", "The client went away; nobody reads this."},
 	500:             {"InternalServerError", "A bug of the host or of a plugin."},
 	502:             {"BadGateway", "The plugin could not answer."},
@@ -92,6 +92,10 @@ func parameters() object {
 		"ToolName": object{
 			"name": "name", "in": "path", "required": true, "description": "Name of the tool.",
 			"schema": object{"type": "string", "pattern": "^" + namePattern + "$", "examples": []string{"PingTool"}},
+		},
+		"TokenName": object{
+			"name": "name", "in": "path", "required": true, "description": "Name of the token.",
+			"schema": object{"type": "string", "pattern": "^" + namePattern + "$", "examples": []string{"ci"}},
 		},
 		"PluginName": object{
 			"name": "name", "in": "path", "required": true, "description": "Name of the plugin, or of its file.",

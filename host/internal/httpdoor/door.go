@@ -4,8 +4,8 @@
 //
 // Each route is one row of the table (table.go), from which both the mux and the OpenAPI document are made.
 //
-//	door, err := httpdoor.New(httpdoor.Config{Caller: router, Catalog: fleet.Catalog, Tokens: tokens, ...})
-//	err = door.Serve(ctx, listener, maxConnections, grace)
+//	door, err := httpdoor.New(httpdoor.Config{Caller: router, Catalog: fleet.Catalog, Clients: clients, ...})
+//	err = door.Serve(ctx, listener, grace)
 //
 //	GET  /                      what this is
 //	GET  /livez /readyz         for orchestrators; open
@@ -24,14 +24,20 @@ package httpdoor
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/conns"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
@@ -67,10 +73,25 @@ type Config struct {
 	Limits    func() Limits // shown with every tool; nil: zeros are
 	Transport string
 
-	Tokens *auth.Tokens // nil: no credential is asked for, clients are their addresses, and everybody is admin
-	Hosts  Hosts
+	Clients  *auth.Clients // nil: no credential is asked for, clients are their addresses, and everybody is admin
+	Failures Failures      // nil: credentials that are not good are looked at however many there are
+	Issuer   string        // whose tokens Clients takes besides its own; empty: nobody's
 
-	MCP         http.Handler // nil: no /mcp
+	Hosts   Hosts
+	Origins []string // of pages besides the door's own, lower case, exact; nothing: none
+	// Proxy reports whether an address is that of a proxy whose word on its clients is believed; nil: nobody's.
+	Proxy func(netip.Addr) bool
+	// BehindTLSProxy says that clients speak TLS to a proxy in front, also where it does not say so itself.
+	BehindTLSProxy bool
+	TLS            *tls.Config // nil: none
+	// Peer recognises the process at the other end of a connection; nil: nobody does, as on a network.
+	Peer   func(net.Conn) (auth.Identity, bool)
+	Budget Budget
+
+	MCP http.Handler // nil: no /mcp
+	// Session reports whether the session that a request of /mcp names is its client's; nil: any is.
+	Session     func(*http.Request) bool
+	Store       TokenStore   // nil: no /tokens
 	Metrics     http.Handler // Prometheus text; nil: JSON only
 	MetricsJSON http.Handler // nil: no JSON; with Metrics nil too: no /metrics
 
@@ -100,6 +121,21 @@ type Config struct {
 	Request func(endpoint string, elapsed time.Duration)
 }
 
+// Budget is how much of the door its clients may take.
+type Budget struct {
+	Connections          int // at a time; required by Serve
+	ConnectionsPerClient int // of one address; 0: as many as there are in all
+	StreamsPerClient     int // that stay open; 0: any number
+}
+
+// Failures counts credentials that were not good, by address.
+type Failures interface {
+	// Blocked reports whether an address has failed too often, and how long it has to wait.
+	Blocked(address string) (wait time.Duration, blocked bool)
+	// Fail notes one more failure.
+	Fail(address string) (wait time.Duration, ok bool)
+}
+
 // Limits are shown with every tool.
 type Limits struct {
 	MaxStdoutBytes int64 `json:"max_stdout_bytes" jsonschema:"bytes of stdout that are kept"`
@@ -117,6 +153,9 @@ type Door struct {
 	cfg      Config
 	rows     []route
 	handler  http.Handler
+	conns    *conns.Conns
+	streams  *streams
+	familiar *lru.Cache[familiar, struct{}]
 	document atomic.Pointer[document] // of the catalog that was last asked for
 }
 
@@ -141,7 +180,8 @@ func New(cfg Config) (*Door, error) {
 
 // newDoorOf makes a door of those routes that are wanted.
 func newDoorOf(cfg Config, wanted func(route) bool) *Door {
-	d := &Door{cfg: cfg}
+	d := &Door{cfg: cfg, conns: newConns(cfg), streams: &streams{most: cfg.Budget.StreamsPerClient, open: make(map[string]int)}}
+	d.familiar, _ = lru.New[familiar, struct{}](maxFamiliar) // an error is of a size below 1
 	for _, r := range d.table() {
 		if !r.off && wanted(r) {
 			d.rows = append(d.rows, r)
@@ -151,11 +191,46 @@ func newDoorOf(cfg Config, wanted func(route) bool) *Door {
 	return d
 }
 
+func newConns(cfg Config) *conns.Conns {
+	return conns.New(conns.Config{
+		Max: cfg.Budget.Connections, MaxPerClient: cfg.Budget.ConnectionsPerClient, Exempt: cfg.Proxy,
+	})
+}
+
+// Connections counts those that the door has.
+func (d *Door) Connections() conns.Stats { return d.conns.Stats() }
+
+// Side is a part of the door that listens for itself.
+type Side struct {
+	Hosts Hosts
+	TLS   *tls.Config
+	// Peer is as in [Config]. Where it recognises somebody, no other credential is asked of him.
+	Peer func(net.Conn) (auth.Identity, bool)
+}
+
 // MetricsOnly is the same door with the routes /metrics and /livez alone, and the same guards.
-func (d *Door) MetricsOnly() *Door {
+func (d *Door) MetricsOnly(s Side) *Door {
+	return d.side(s, func(r route) bool { return r.path == "/metrics" || r.path == "/livez" })
+}
+
+// AdminOnly is the same door for administrators: what they switch and look at, without the calls of tools.
+func (d *Door) AdminOnly(s Side) *Door {
+	return d.side(s, func(r route) bool { return r.role != auth.Caller && r.path != mcpPath && r.path != eventsPath })
+}
+
+// WithoutAdmin is the same door for everybody else.
+func (d *Door) WithoutAdmin() *Door {
+	side := Side{Hosts: d.cfg.Hosts, TLS: d.cfg.TLS, Peer: d.cfg.Peer}
+	without := d.side(side, func(r route) bool { return r.role != auth.Admin })
+	without.cfg.Closing = d.cfg.Closing
+	return without
+}
+
+func (d *Door) side(s Side, wanted func(route) bool) *Door {
 	cfg := d.cfg
 	cfg.Closing = nil // there are no streams to end
-	return newDoorOf(cfg, func(r route) bool { return r.path == "/metrics" || r.path == "/livez" })
+	cfg.Hosts, cfg.TLS, cfg.Peer = s.Hosts, s.TLS, s.Peer
+	return newDoorOf(cfg, wanted)
 }
 
 // ServeHTTP serves one request through all checks.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,7 +102,7 @@ func newDoor(t testing.TB, changes ...func(*Config)) *Door {
 		State:  func(string) ToolState { return ToolState{Breaker: "CLOSED", Active: 1, Queued: 3} },
 		Health: func() health.Report { return health.Summarize(time.Time{}, "http", nil) },
 		Ready:  func() bool { return true },
-		Hosts:  HostsOf("127.0.0.1"), Logger: slog.New(slog.DiscardHandler),
+		Hosts:  HostsOf("127.0.0.1"), Logger: slog.New(slog.DiscardHandler), Budget: Budget{Connections: 100},
 	}
 	for _, change := range changes {
 		change(&cfg)
@@ -116,11 +117,16 @@ func newDoor(t testing.TB, changes ...func(*Config)) *Door {
 
 // withTokens makes a door ask for the token "secret" of the client ci.
 func withTokens(c *Config) {
-	tokens, err := auth.New([]auth.Token{{Name: "ci", SHA256: auth.Hash("secret"), Role: auth.Caller}})
+	c.Clients, _ = clientsOf(auth.Token{Name: "ci", SHA256: auth.Hash("secret"), Role: auth.Caller})
+}
+
+// clientsOf are those that some tokens let in.
+func clientsOf(list ...auth.Token) (*auth.Clients, *auth.Tokens) {
+	tokens, err := auth.NewTokens(list, nil)
 	if err != nil {
-		panic(err) // one token has no twin
+		panic(err) // tests give no two of them the same name
 	}
-	c.Tokens = tokens
+	return auth.NewClients(auth.Config{Tokens: tokens}), tokens
 }
 
 // withEverything gives a door something behind each of its routes.
@@ -131,6 +137,7 @@ func withEverything(c *Config) {
 	c.SetBreaker = c.SetEnabled
 	c.Configuration = func() any { return map[string]any{"server": map[string]any{}} }
 	c.Events = events.New(events.Config{})
+	c.Store, c.Issuer = &fakeStore{}, "https://issuer.example"
 	c.Plugins = &fakePlugins{list: PluginList{Plugins: []PluginView{{Name: "ATool", Path: "/p/a"}}}}
 }
 
@@ -148,6 +155,9 @@ func request(method, target, body string, header ...string) *http.Request {
 	r.Host = "127.0.0.1:8080"
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if strings.HasPrefix(target, mcpPath) && !slices.Contains(header, "Accept") {
+		r.Header.Set("Accept", "*/*")
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
@@ -286,7 +296,7 @@ func TestACallThatWentWellIsAReport(t *testing.T) {
 		return tool.Result{Stdout: "a < b", ReturnCode: 1, ExecutionID: "e", Data: json.RawMessage(`{"up":true}`)},
 			nil
 	}))
-	const body = ` {"target": "10.0.0.1", "Target": 1e2} `
+	const body = ` {"target": "10.0.0.1", "Targets": 1e2} `
 	w := serve(d, request("POST", "/tools/ATool/execute", body, "Authorization", "Bearer secret"))
 	rep := parse(t, w, "application/json")
 	if w.Code != 200 || rep["returncode"] != 1.0 || rep["error"] != nil || rep["stdout"] != "a < b" ||

@@ -1,12 +1,15 @@
 package httpdoor
 
 import (
+	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // TestAStreamOfMCPEndsWithItsToken exchanges the token of a client that listens.
@@ -14,7 +17,8 @@ func TestAStreamOfMCPEndsWithItsToken(t *testing.T) {
 	listening := make(chan struct{})
 	var tokens *auth.Tokens
 	d := newDoor(t, withTokens, func(c *Config) {
-		tokens, c.Heartbeat = c.Tokens, time.Millisecond
+		c.Clients, tokens = clientsOf(auth.Token{Name: "ci", SHA256: auth.Hash("secret"), Role: auth.Caller})
+		c.Heartbeat = time.Millisecond
 		c.MCP = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			close(listening)
 			<-r.Context().Done()
@@ -23,7 +27,7 @@ func TestAStreamOfMCPEndsWithItsToken(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		serve(d, request("GET", "/mcp", "", "Authorization", "Bearer secret"))
+		serve(d, request("GET", "/mcp", "", "Authorization", "Bearer secret", "Accept", "text/event-stream"))
 	}()
 	<-listening
 	if err := tokens.Replace([]auth.Token{{Name: "ci", SHA256: auth.Hash("another"), Role: auth.Caller}}); err != nil {
@@ -47,5 +51,117 @@ func TestARefusalDoesNotRepeatAllThatWasSent(t *testing.T) {
 	}
 	if n := len(told.Err.Message); n == 0 || n > maxMessage+3 {
 		t.Errorf("the message has %d bytes, want at most %d", n, maxMessage+3)
+	}
+}
+
+func TestWhatAClientOfMCPMustAccept(t *testing.T) {
+	for _, row := range []struct {
+		method string
+		accept []string
+		ok     bool
+	}{
+		{"POST", []string{"application/json, text/event-stream"}, true},
+		{"POST", []string{"text/event-stream", "application/json"}, true},
+		{"POST", []string{"*/*"}, true},
+		{"POST", []string{"application/json;q=1, text/event-stream;q=0.5"}, true},
+		{"POST", []string{"application/json"}, false},
+		{"POST", []string{"text/event-stream"}, false},
+		{"POST", []string{"text/html"}, false},
+		{"POST", nil, false},
+		{"GET", []string{"text/event-stream"}, true},
+		{"GET", []string{"application/json"}, false},
+		{"GET", nil, false},
+		{"DELETE", nil, true},
+	} {
+		d := newDoor(t, func(c *Config) { c.MCP = says("application/json", "{}") })
+		body := ""
+		if row.method == "POST" {
+			body = "{}"
+		}
+		r := request(row.method, "/mcp", body)
+		r.Header["Accept"] = row.accept
+		w := serve(d, r)
+		if (w.Code == 200) != row.ok {
+			t.Errorf("%s with Accept %q = %d %s, want taken: %t", row.method, row.accept, w.Code, w.Body, row.ok)
+		}
+		if !row.ok {
+			checkProblem(t, w, 406, tool.KindValidation)
+		}
+	}
+}
+
+// What is no message is told as JSON-RPC has it; the endpoint never sees it.
+func TestAMessageOfMCPIsReadStrictly(t *testing.T) {
+	for _, row := range []struct {
+		says, body string
+		pointer    string
+		ok         bool
+	}{
+		{"a message", `{"jsonrpc":"2.0","method":"ping","id":1}`, "", true},
+		{"members that the protocol does not know", `{"jsonrpc":"2.0","method":"ping","id":1,"x":{}}`, "", true},
+		{"a list of messages, which the endpoint itself refuses", `[{"jsonrpc":"2.0"}]`, "", true},
+		{"a member that stands twice", `{"method":"ping","method":"tools/call"}`, "/method", false},
+		{"a member in two spellings", `{"method":"ping","Method":"tools/call"}`, "/Method", false},
+		{"a member that stands twice below", `{"params":{"arguments":{"a":1,"a":2}}}`, "/params/arguments/a", false},
+		{"NaN", `{"params":{"arguments":{"t":NaN}}}`, "/params/arguments/t", false},
+		{"a number without end", `{"params":{"arguments":{"t":1e999}}}`, "/params/arguments/t", false},
+		{"no UTF-8", "{\"method\":\"\xff\"}", "/method", false},
+		{"no end", `{"method":`, "", false},
+		{"nothing", ``, "", false},
+		{"nesting without end", strings.Repeat("[", 1000), "", false},
+	} {
+		got := ""
+		d := newDoor(t, func(c *Config) {
+			c.MCP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				raw, err := io.ReadAll(r.Body)
+				if got = string(raw); err != nil {
+					t.Errorf("%s: read the body: %v", row.says, err)
+				}
+			})
+		})
+		r := request("POST", "/mcp", row.body)
+		r.Header.Set("Content-Type", "application/json")
+		w := serve(d, r)
+		if row.ok {
+			if w.Code != 200 || got != row.body {
+				t.Errorf("%s: POST %.60q = %d, the endpoint got %.60q", row.says, row.body, w.Code, got)
+			}
+			continue
+		}
+		var answer struct {
+			Version string           `json:"jsonrpc"`
+			ID      *json.RawMessage `json:"id"`
+			Error   struct {
+				Code    int    `json:"code"`
+				Message string `json:"message"`
+				Data    struct {
+					Kind     string            `json:"error_type"`
+					Metadata map[string]string `json:"metadata"`
+				} `json:"data"`
+			} `json:"error"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 400 || got != "" {
+			t.Errorf("%s: POST %.60q = %d %s, the endpoint got %q", row.says, row.body, w.Code, w.Body, got)
+		}
+		e := answer.Error
+		if answer.Version != "2.0" || answer.ID != nil || e.Code != -32700 || e.Message == "" ||
+			e.Data.Kind != "validation_error" || !strings.HasPrefix(e.Data.Metadata["pointer"], row.pointer) {
+			t.Errorf("%s: the answer is %s, want a parse error at %q", row.says, w.Body, row.pointer)
+		}
+	}
+}
+
+func TestASessionIsItsClients(t *testing.T) {
+	d := newDoor(t, withTokens, func(c *Config) {
+		c.MCP = says("application/json", "{}")
+		c.Session = func(r *http.Request) bool { return r.Header.Get("Mcp-Session-Id") == "own" }
+	})
+	for _, method := range []string{"POST", "GET", "DELETE"} {
+		for id, status := range map[string]int{"own": 200, "another's": 404, "../../x": 404} {
+			w := serve(d, request(method, "/mcp", "{}", "Authorization", "Bearer secret", "Accept", "*/*", "Mcp-Session-Id", id))
+			if w.Code != status {
+				t.Errorf("%s with the session %q = %d, want %d", method, id, w.Code, status)
+			}
+		}
 	}
 }

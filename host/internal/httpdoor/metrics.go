@@ -22,7 +22,7 @@ func (d *Door) metrics(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Add("Vary", "Accept")
-	quick(h).ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 }
 
 // prefersJSON reports whether an Accept header wants application/json more than the text of Prometheus. Who

@@ -59,9 +59,9 @@ func TestMetricsComeInTheFormThatIsAskedFor(t *testing.T) {
 
 func TestAPortForMetricsServesNothingElse(t *testing.T) {
 	whole := newDoor(t, withEverything, withRoles, func(c *Config) {
-		c.Closing, c.Hosts = func() {}, HostsOf("10.0.0.9")
+		c.Closing = func() {}
 	})
-	d := whole.MetricsOnly()
+	d := whole.MetricsOnly(Side{Hosts: HostsOf("10.0.0.9")})
 	for _, row := range []struct {
 		host, path, token string
 		status            int

@@ -1,7 +1,6 @@
 package httpdoor
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/conns"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -21,10 +21,38 @@ func (d *Door) routes() http.Handler {
 	}
 	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
 
-	// In order: what a request cost is counted whatever became of it; no body is waited for without end; a page
-	// of a foreign site is sent away before anything of its request is looked at; then the routes, each with
-	// its own lock.
-	return d.observe(timely(d.recoverPanics(d.sameOrigin(d.knownHost(m)))))
+	// In order: what a request cost is counted whatever became of it; nothing is written or read without end; a
+	// client with too many connections, a method that is none of ours, a foreign Host and a page of a foreign site
+	// are sent away before anything else is looked at; then the routes, each with its own lock.
+	return d.observe(pace(timely(d.recoverPanics(d.within(d.noProxy(d.knownHost(d.sameOrigin(m))))))))
+}
+
+// within sends away what comes over one connection more than its client may have.
+func (d *Door) within(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conns.Over(r.Context()) {
+			leave(w, r)
+			e := tool.Errorf(tool.KindRateLimited, "the address %s has too many connections", visitOf(r).remote).
+				Suggest("end some first; the operator can raise server.max_connections_per_client")
+			e.RetryAfter = time.Second
+			d.refuse(w, r, http.StatusTooManyRequests, e)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// noProxy refuses to be one, whatever Host is named.
+func (d *Door) noProxy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			leave(w, r)
+			d.refuse(w, r, http.StatusMethodNotAllowed, tool.Errorf(
+				tool.KindValidation, "%s is not allowed: this is no proxy", r.Method).Suggest("GET / lists the routes"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // lock puts the guard of its role in front of a route. Whether a caller may call is decided behind the door,
@@ -85,22 +113,18 @@ const otherEndpoint = "other"
 func (d *Door) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		endpoint := otherEndpoint // until a route is found
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), endpointKey{}, &endpoint)))
-		if d.cfg.Request != nil && endpoint != eventsPath { // how long somebody listens is no answer's time
-			d.cfg.Request(endpoint, time.Since(start))
+		v := d.arrive(r)
+		next.ServeHTTP(w, withVisit(r, v))
+		if d.cfg.Request != nil && v.endpoint != eventsPath { // how long somebody listens is no answer's time
+			d.cfg.Request(v.endpoint, time.Since(start))
 		}
 	})
 }
 
-type endpointKey struct{}
-
 // noteRoute tells observe which route it was.
 func noteRoute(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if endpoint, ok := r.Context().Value(endpointKey{}).(*string); ok {
-			*endpoint = mux.CurrentRoute(r).GetName()
-		}
+		visitOf(r).endpoint = mux.CurrentRoute(r).GetName()
 		next.ServeHTTP(w, r)
 	})
 }

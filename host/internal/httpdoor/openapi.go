@@ -71,6 +71,7 @@ var tagTexts = [][2]string{
 	{"health", "How the host is."},
 	{"operation", "What operators watch and switch."},
 	{"plugins", "The processes behind the tools."},
+	{"tokens", "Who may come in."},
 	{"tools", "What there is to call."},
 }
 
@@ -82,7 +83,7 @@ func (d *Door) describe(c *catalog.Catalog) (object, error) {
 	paths := object{}
 	for _, r := range d.rows {
 		if r.method != "" {
-			paths[r.path] = object{strings.ToLower(r.method): r.operation()}
+			r.document(paths)
 		}
 	}
 	for _, e := range c.Entries() {

@@ -8,6 +8,16 @@ import (
 
 func ref(kind, name string) object { return object{"$ref": "#/components/" + kind + "/" + name} }
 
+// document puts the operation beside the others of its path.
+func (r route) document(paths object) {
+	path, _ := paths[r.path].(object)
+	if path == nil {
+		path = object{}
+		paths[r.path] = path
+	}
+	path[strings.ToLower(r.method)] = r.operation()
+}
+
 func (r route) operation() object {
 	op := object{
 		"operationId": r.id, "tags": []string{r.tag}, "summary": r.summary, "responses": r.responses(),
@@ -60,9 +70,11 @@ func (r route) responses() object {
 		}
 		responses[status] = response
 	}
-	statuses := append([]int{http.StatusForbidden, http.StatusInternalServerError}, r.problems...)
+	statuses := append([]int{
+		http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError,
+	}, r.problems...)
 	if r.role != everybody {
-		statuses = append(statuses, http.StatusUnauthorized)
+		statuses = append(statuses, http.StatusUnauthorized, http.StatusServiceUnavailable)
 	}
 	for _, status := range statuses {
 		responses[strconv.Itoa(status)] = ref("responses", problemTexts[status][0])

@@ -70,11 +70,19 @@ type problem struct {
 
 // refuse answers a request that never became a call, and logs it under an id that the answer carries too.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, e *tool.Error) {
+	if status == http.StatusRequestEntityTooLarge {
+		leave(w, r) // the rest of the body is not waited for
+	}
+	writeProblem(w, status, e, tool.Result{CorrelationID: d.refused(r, status, e)})
+}
+
+// refused tells log and trail of a request that never became a call, and returns the id under which it stands there.
+func (d *Door) refused(r *http.Request, status int, e *tool.Error) string {
 	id := uuid.Must(uuid.NewV7()).String()
 	e.Message = clip(e.Message)
 	attrs := []any{
 		"correlation_id", id, "status", status, "error_type", string(e.Kind), "error", e.Message,
-		"client", origin.From(r.Context()).Client, "remote", r.RemoteAddr,
+		"client", origin.From(r.Context()).Client, "remote", visitOf(r).remote,
 	}
 	if t := trace(r); t.ID != "" {
 		attrs = append(attrs, "trace_id", t.ID)
@@ -83,7 +91,7 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, e *too
 	if d.cfg.Refused != nil {
 		d.cfg.Refused(refusalOf(r, id, status, e))
 	}
-	writeProblem(w, status, e, tool.Result{CorrelationID: id})
+	return id
 }
 
 // maxMessage is the most bytes of a refusal's message. Some repeat what the request said.
@@ -109,11 +117,9 @@ type Refusal struct {
 
 func refusalOf(r *http.Request, id string, status int, e *tool.Error) Refusal {
 	from := origin.From(r.Context())
-	from.Door, from.Remote, from.Trace = origin.REST, remote(r), trace(r)
-	route := otherEndpoint
-	if noted, ok := r.Context().Value(endpointKey{}).(*string); ok {
-		route = *noted
-	}
+	v := visitOf(r)
+	from.Door, from.Remote, from.Trace = origin.REST, v.remote, trace(r)
+	route := v.endpoint
 	if route == mcpPath {
 		from.Door = origin.MCP
 	}
@@ -128,6 +134,14 @@ func refusalOf(r *http.Request, id string, status int, e *tool.Error) Refusal {
 
 // writeProblem answers with an error; r gives it the ids of the call.
 func writeProblem(w http.ResponseWriter, status int, e *tool.Error, r tool.Result) {
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	correlate(w, r.CorrelationID)
+	write(w, status, "application/problem+json", problemOf(status, e, r))
+}
+
+func problemOf(status int, e *tool.Error, r tool.Result) problem {
 	p := problem{
 		Type: "urn:gatehouse:error:" + string(e.Kind), Title: http.StatusText(status), Status: status,
 		Detail: e.Message, Kind: e.Kind, Suggestion: e.Suggestion, Time: e.Time,
@@ -136,10 +150,8 @@ func writeProblem(w http.ResponseWriter, status int, e *tool.Error, r tool.Resul
 	}
 	if e.RetryAfter > 0 {
 		p.RetryAfter = tool.RetrySeconds(e.RetryAfter)
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
-	correlate(w, r.CorrelationID)
-	write(w, status, "application/problem+json", p)
+	return p
 }
 
 // correlate puts the id under which a call stands in logs and trail beside its answer.
@@ -167,26 +179,8 @@ func write(w http.ResponseWriter, status int, mediaType string, v any) {
 
 // begin writes the head of an answer.
 func begin(w http.ResponseWriter, status int, mediaType string) {
-	deadline(w)
 	w.Header().Set("Content-Type", mediaType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-}
-
-// writeTimeout is how long a client may take to read an answer that is complete.
-const writeTimeout = 30 * time.Second
-
-// deadline bounds the writing of an answer, not the call before it.
-func deadline(w http.ResponseWriter) {
-	// A writer without deadlines, as in a test, is not reached over a network.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
-}
-
-// quick bounds the writing of a handler that answers at once.
-func quick(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		deadline(w)
-		h.ServeHTTP(w, r)
-	})
 }

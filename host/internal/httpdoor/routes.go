@@ -2,9 +2,7 @@ package httpdoor
 
 import (
 	"cmp"
-	"context"
 	"net/http"
-	"time"
 
 	"github.com/gorilla/mux"
 
@@ -142,43 +140,4 @@ func (d *Door) request(w http.ResponseWriter, r *http.Request) (tool.Request, bo
 		return tool.Request{}, false
 	}
 	return tool.Request{Tool: mux.Vars(r)["name"], Client: origin.From(r.Context()).Client, Arguments: args}, true
-}
-
-// mcp hands a request to the MCP endpoint, which reads the body itself. A GET is a stream that stays open: it
-// ends when its token does.
-func (d *Door) mcp(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		still := d.stillKnown(origin.From(ctx).Client)
-		stop := every(d.cfg.Heartbeat, func() {
-			if !still() {
-				cancel()
-			}
-		})
-		defer stop()
-		r = r.WithContext(ctx)
-	}
-	d.limitBody(d.cfg.MCP, maxMCPBody).ServeHTTP(w, r)
-}
-
-// every calls f again and again, until stop is called and has waited for it.
-func every(pause time.Duration, f func()) (stop func()) {
-	tick, done, ended := time.NewTicker(pause), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				f()
-			}
-		}
-	}()
-	return func() {
-		close(done)
-		<-ended
-	}
 }

@@ -110,7 +110,7 @@ func TestTheIndexListsWhatIsThere(t *testing.T) {
 		{func(*Config) {}, 8},
 		{func(c *Config) { c.MCP = nothing }, 9},
 		{func(c *Config) { c.MCP, c.Metrics = nothing, nothing }, 10},
-		{withEverything, 23},
+		{withEverything, 29},
 	} {
 		got := parse(t, serve(newDoor(t, row.change), request("GET", "/", "")), "application/json")
 		if endpoints, _ := got["endpoints"].([]any); len(endpoints) != row.want || got["tools"] != 2.0 ||

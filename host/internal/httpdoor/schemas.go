@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -85,6 +86,12 @@ var described = []struct {
 	{"Pin", "Which bytes of one file may run.", reflect.TypeFor[Pin]()},
 	{"VerifyReport", "How the files compare with the pins.", reflect.TypeFor[VerifyReport]()},
 	{"VerifyFinding", "How one file compares with its pin.", reflect.TypeFor[VerifyFinding]()},
+	{"TokenList", "The tokens of the store.", reflect.TypeFor[tokenList]()},
+	{"Token", "A token, without what lets anybody in.", reflect.TypeFor[tokenView]()},
+	{"NewToken", "A token to make.", reflect.TypeFor[newToken]()},
+	{"Rotation", "How a secret is exchanged.", reflect.TypeFor[rotation]()},
+	{"Secret", "A new secret.", reflect.TypeFor[secretView]()},
+	{"ProtectedResource", "Whose tokens are taken.", reflect.TypeFor[resourceView]()},
 	{"Problem", "An error, by RFC 9457.", reflect.TypeFor[problem]()},
 }
 
@@ -132,6 +139,7 @@ func leaves() map[reflect.Type]*jsonschema.Schema {
 		reflect.TypeFor[tool.Kind]():       kind,
 		reflect.TypeFor[tool.Verdict]():    oneOf(tool.Accept, tool.Gated, tool.Reject),
 		reflect.TypeFor[tool.NeedKind]():   oneOf(tool.NeedCommand, tool.NeedCapability),
+		reflect.TypeFor[auth.Role]():       oneOf(auth.Viewer, auth.Caller, auth.Admin),
 		reflect.TypeFor[health.Status]():   oneOf(health.Healthy, health.Degraded, health.Unhealthy),
 		reflect.TypeFor[health.Priority](): oneOf(health.Critical, health.Important, health.Informational),
 	}

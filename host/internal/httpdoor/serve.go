@@ -8,37 +8,29 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Bounds of a connection.
 const (
 	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
+	idleTimeout   = 30 * time.Second
 	maxHeader     = 12 << 10 // net/http adds 4 KiB of its own
 )
 
-// Serve serves on a listener, with at most maxConnections at a time, until ctx ends. It then takes nothing
-// new, lets calls in flight finish for at most grace, and cancels what is left.
-func (d *Door) Serve(ctx context.Context, l net.Listener, maxConnections int, grace time.Duration) error {
+// Serve serves on a listener, within the budget, until ctx ends. It then takes nothing new, lets calls in flight
+// finish for at most grace, and cancels what is left.
+func (d *Door) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelCalls()
 	streams, endStreams := context.WithCancel(calls)
 	defer endStreams()
-	srv := &http.Server{
-		Handler: d, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(calls, closingKey{}, streams)
-		},
-		ErrorLog: slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug),
-	}
+	srv := d.server(context.WithValue(calls, closingKey{}, streams))
 	srv.RegisterOnShutdown(endStreams) // nothing waits for streams that have no end
 	if d.cfg.Closing != nil {
 		srv.RegisterOnShutdown(d.cfg.Closing)
 	}
 	failed := make(chan error, 1) // closed by nobody; holds the one result of Serve
-	go func() { failed <- srv.Serve(netutil.LimitListener(l, maxConnections)) }()
+	go func() { failed <- d.accept(srv, l) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve http: %w", err)
@@ -51,11 +43,41 @@ func (d *Door) Serve(ctx context.Context, l net.Listener, maxConnections int, gr
 	return err
 }
 
-// ServeMetrics serves like Serve, but /metrics and /livez alone: for a port of its own.
-func (d *Door) ServeMetrics(
-	ctx context.Context, l net.Listener, maxConnections int, grace time.Duration,
-) error {
-	return d.MetricsOnly().Serve(ctx, l, maxConnections, grace)
+// server is HTTP/1.1 alone: what bounds a connection here would bound all streams of HTTP/2 together.
+func (d *Door) server(base context.Context) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler: d, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		DisableGeneralOptionsHandler: true, // net/http would answer OPTIONS * past all locks
+		Protocols:                    &protocols,
+		TLSConfig:                    d.cfg.TLS,
+		BaseContext:                  func(net.Listener) context.Context { return base },
+		ConnContext:                  d.connection,
+		ConnState:                    d.conns.State,
+		ErrorLog:                     slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// accept serves what comes, with TLS if there is a certificate.
+func (d *Door) accept(srv *http.Server, l net.Listener) error {
+	l = d.conns.Listener(l)
+	if d.cfg.TLS != nil {
+		return srv.ServeTLS(l, "", "")
+	}
+	return srv.Serve(l)
+}
+
+// connection notes who is at the other end, where the system knows it.
+func (d *Door) connection(ctx context.Context, c net.Conn) context.Context {
+	ctx = d.conns.Context(ctx, c)
+	if d.cfg.Peer == nil {
+		return ctx
+	}
+	if id, ok := d.cfg.Peer(c); ok {
+		ctx = context.WithValue(ctx, peerKey{}, id)
+	}
+	return ctx
 }
 
 // shutdown escalates: wait, cancel, close.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
-	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -20,10 +19,9 @@ const (
 
 	// reconnect is when a listener whose stream ended should come back, and when one for whom there was no
 	// place.
-	reconnect     = 2 * time.Second
-	fullRetry     = 10 * time.Second
-	streamTimeout = 10 * time.Second // for each write
-	maxLastID     = 128
+	reconnect = 2 * time.Second
+	fullRetry = 10 * time.Second
+	maxLastID = 128
 )
 
 // eventTypes are what the host publishes, for the document.
@@ -89,10 +87,7 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	defer context.AfterFunc(closing(r.Context()), cancel)()
 	beginStream(w)
-	client := origin.From(r.Context()).Client
-	l := &listener{
-		w: w, rc: http.NewResponseController(w), last: stream.Start(), known: d.stillKnown(client),
-	}
+	l := &listener{w: w, rc: http.NewResponseController(w), last: stream.Start(), known: d.valid(ctx)}
 	l.send("retry: %d\nid: %s\n\n", reconnect.Milliseconds(), l.last)
 	l.listen(ctx, stream, d.cfg.Heartbeat)
 }
@@ -130,16 +125,6 @@ type listener struct {
 	known func() bool // whether the client may still listen
 }
 
-// stillKnown makes the question whether a client that came in still may: its token can be withdrawn, or be
-// another under the same name, while it listens.
-func (d *Door) stillKnown(client string) func() bool {
-	if d.cfg.Tokens == nil {
-		return func() bool { return true }
-	}
-	sum := d.cfg.Tokens.Sum(client)
-	return func() bool { return d.cfg.Tokens.Holds(client, sum) }
-}
-
 // listen passes events on, with a heartbeat when there are none, and says why it ends.
 func (l *listener) listen(ctx context.Context, stream *events.Stream, heartbeat time.Duration) {
 	for l.err == nil {
@@ -148,7 +133,7 @@ func (l *listener) listen(ctx context.Context, stream *events.Stream, heartbeat 
 		cancel()
 		switch {
 		case !l.known():
-			l.farewell("bye", "the token is not valid any more")
+			l.farewell("bye", "the credential is not valid any more")
 			return
 		case err == nil:
 			l.last = e.ID
@@ -184,7 +169,6 @@ func (l *listener) send(format string, args ...any) {
 		return
 	}
 	fmt.Fprintf(&l.batch, format, args...)
-	_ = l.rc.SetWriteDeadline(time.Now().Add(streamTimeout)) // no deadlines without a network
 	if _, l.err = l.w.Write(l.batch.Bytes()); l.err == nil {
 		l.err = l.rc.Flush()
 	}

@@ -158,7 +158,7 @@ func TestAReaderThatStallsIsLetGoAndTheOthersGoOn(t *testing.T) {
 		if took := time.Since(start); took != 0 {
 			t.Errorf("the quick reader waited for %v, want for nobody", took)
 		}
-		<-time.After(streamTimeout + time.Second) // of the bubble's clock
+		<-time.After(stallTimeout + time.Second) // of the bubble's clock
 		synctest.Wait()
 		if got := hub.Stats(); got.Streams != 1 || got.Dropped != 1 {
 			t.Errorf("Stats = %+v, want one stream left and one dropped", got)
@@ -249,17 +249,14 @@ func TestStreamsAreNotWaitedForAtTheEnd(t *testing.T) {
 func TestAWithdrawnTokenEndsItsStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := events.New(events.Config{})
-		tokens, err := auth.New([]auth.Token{{Name: "ci", SHA256: auth.Hash("secret"), Role: auth.Viewer}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := open(t, with(hub), func(c *Config) { c.Tokens = tokens })
+		clients, tokens := clientsOf(auth.Token{Name: "ci", SHA256: auth.Hash("secret"), Role: auth.Viewer})
+		s := open(t, with(hub), func(c *Config) { c.Clients = clients })
 		r, _ := s.listens(t, "", "Authorization", "Bearer secret")
 		if err := tokens.Replace(nil); err != nil {
 			t.Fatal(err)
 		}
 		hub.Publish("count", number(1))
-		r.event(t, "bye", "token")
+		r.event(t, "bye", "credential")
 	})
 }
 

@@ -80,7 +80,8 @@ func (d *Door) Endpoints() []string {
 
 // table is all that the door serves.
 func (d *Door) table() []route {
-	return slices.Concat(d.healthRows(), d.toolRows(), d.pluginRows(), d.adminRows(), d.watchRows())
+	return slices.Concat(d.healthRows(), d.resourceRows(), d.toolRows(), d.pluginRows(), d.adminRows(),
+		d.tokenRows(), d.watchRows())
 }
 
 func (d *Door) healthRows() []route {
@@ -182,17 +183,17 @@ func (d *Door) watchRows() []route {
 		},
 		problems: []int{406},
 	}, {
-		path: eventsPath, method: http.MethodGet, role: auth.Viewer, handler: d.events,
+		path: eventsPath, method: http.MethodGet, role: auth.Viewer, handler: d.stream(d.events),
 		off: d.cfg.Events == nil,
 		id:  "getEvents", tag: "events", summary: "What happens, as server-sent events", text: eventsText(),
 		params:   []string{"LastEventID", "LastEventIDQuery"},
 		answers:  []outcome{{status: 200, text: "A stream without an end.", media: eventStream, schema: "Text"}},
-		problems: []int{400, 503},
+		problems: []int{400, 429, 503},
 	}, {
 		path: "/openapi.json", method: http.MethodGet, role: auth.Viewer, handler: d.openapi,
 		id: "getOpenAPI", tag: "operation", summary: "This document",
 		answers: []outcome{{status: 200, text: "OpenAPI 3.1.", schema: "OpenAPI"}},
 	}, {
-		path: mcpPath, role: auth.Viewer, off: d.cfg.MCP == nil, handler: d.mcp,
+		path: mcpPath, role: auth.Viewer, off: d.cfg.MCP == nil, handler: d.stream(d.mcp),
 	}}
 }

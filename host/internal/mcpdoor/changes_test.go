@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -128,44 +126,6 @@ func TestACancelledCallIsCancelledBehindTheDoor(t *testing.T) {
 			t.Errorf("the call's context ends with %v, want %v", err, context.Canceled)
 		}
 	}, entry("ATool"))
-}
-
-func TestWhatAClientMustAccept(t *testing.T) {
-	endpoint := newBed(t, entry("ATool")).HTTP()
-	const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
-		`"capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`
-	for _, row := range []struct {
-		method string
-		accept []string
-		ok     bool
-	}{
-		{"POST", []string{"application/json, text/event-stream"}, true},
-		{"POST", []string{"text/event-stream", "application/json"}, true},
-		{"POST", []string{"*/*"}, true},
-		{"POST", []string{"application/json;q=1, text/event-stream;q=0.5"}, true},
-		{"POST", []string{"application/json"}, false},
-		{"POST", []string{"text/event-stream"}, false},
-		{"POST", []string{"text/html"}, false},
-		{"POST", nil, false},
-		{"GET", []string{"application/json"}, false},
-		{"GET", nil, false},
-	} {
-		r := httptest.NewRequest(row.method, "http://127.0.0.1/mcp", strings.NewReader(initialize))
-		r.Header.Set("Content-Type", "application/json")
-		r.Header["Accept"] = row.accept
-		w := httptest.NewRecorder()
-		endpoint.ServeHTTP(w, r)
-		want := http.StatusNotAcceptable
-		if row.ok {
-			want = http.StatusOK
-		}
-		if w.Code != want {
-			t.Errorf("%s with Accept %q = %d %s, want %d", row.method, row.accept, w.Code, w.Body, want)
-		}
-	}
-	if err := endpoint.Close(t.Context()); err != nil {
-		t.Errorf("Close = %v, want nil", err)
-	}
 }
 
 func TestStdioEndsWithItsContext(t *testing.T) {

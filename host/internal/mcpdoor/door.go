@@ -30,13 +30,15 @@ type Caller interface {
 	Call(ctx context.Context, r tool.Request, emit func(tool.Event)) (tool.Result, error)
 }
 
-// Config is what the door needs; all fields are required, Instructions apart.
+// Config is what the door needs; all fields are required, Instructions and Visible apart.
 type Config struct {
 	Version      string
 	Instructions string // for the model: what this server is good for
 	Caller       Caller
 	Catalog      func() *catalog.Catalog
 	Logger       *slog.Logger
+	// Visible reports whether the client of a context is told of a tool; nil: of every one.
+	Visible func(ctx context.Context, tool string) bool
 }
 
 // Door is the MCP door.
@@ -55,7 +57,7 @@ func New(cfg Config) (*Door, error) {
 	}
 	d := &Door{cfg: cfg}
 	hooks := &server.Hooks{}
-	hooks.AddAfterListTools(d.hideDisabled)
+	hooks.AddAfterListTools(d.hide)
 	hooks.AddOnError(d.observeUnknownTool)
 	d.server = server.NewMCPServer("gatehouse", cfg.Version,
 		server.WithTitle("Gatehouse"), server.WithInstructions(cfg.Instructions),
@@ -117,12 +119,12 @@ func describe(e *catalog.Entry) mcp.Tool {
 	return t
 }
 
-// hideDisabled keeps disabled tools out of tools/list; a call of one still gets its own clear error.
-func (d *Door) hideDisabled(_ context.Context, _ any, _ *mcp.ListToolsRequest, result *mcp.ListToolsResult) {
+// hide keeps out of tools/list what the client cannot call; a call of it still gets its own clear error.
+func (d *Door) hide(ctx context.Context, _ any, _ *mcp.ListToolsRequest, result *mcp.ListToolsResult) {
 	c := d.cfg.Catalog()
 	result.Tools = slices.DeleteFunc(slices.Clone(result.Tools), func(t mcp.Tool) bool {
 		e, ok := c.Lookup(t.Name)
-		return ok && !e.Settings.Enabled
+		return ok && !e.Settings.Enabled || d.cfg.Visible != nil && !d.cfg.Visible(ctx, t.Name)
 	})
 }
 

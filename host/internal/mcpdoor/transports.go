@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -36,7 +35,8 @@ func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) erro
 
 // HTTP is the Streamable HTTP endpoint.
 type HTTP struct {
-	server *server.StreamableHTTPServer
+	server   *server.StreamableHTTPServer
+	sessions *sessions
 }
 
 var _ http.Handler = (*HTTP)(nil)
@@ -44,19 +44,44 @@ var _ http.Handler = (*HTTP)(nil)
 // HTTP makes the endpoint. It speaks the revisions up to 2025-11-25: in the stateless one mcp-go keeps the
 // ids of all clients' requests in one space, and any client could cancel any other's call.
 func (d *Door) HTTP() *HTTP {
-	return &HTTP{server: server.NewStreamableHTTPServer(d.server,
-		server.WithStateful(true), server.WithSessionIdleTTL(sessionTTL), server.WithStreamableHTTPLogger(d.cfg.Logger),
-		server.WithStreamableHTTPProtocolVersions(mcp.LegacyProtocolVersions()...))}
+	h := &HTTP{sessions: newSessions()}
+	h.server = server.NewStreamableHTTPServer(d.server, server.WithSessionIdManagerResolver(h.sessions),
+		server.WithSessionIdleTTL(sessionTTL), server.WithStreamableHTTPLogger(d.cfg.Logger),
+		server.WithStreamableHTTPProtocolVersions(mcp.LegacyProtocolVersions()...))
+	h.sessions.end = h.end
+	return h
 }
 
-// ServeHTTP serves one request. Host, origin, credential and size are the business of who mounts it.
-func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !acceptable(r) {
-		http.Error(w, "Accept must list application/json and text/event-stream", http.StatusNotAcceptable)
+// Knows reports whether the session that a request names is one of its client's. mcp-go itself asks for POST alone: a
+// GET of an id that somebody made up would begin a session, and one of another's would take its stream over.
+func (h *HTTP) Knows(r *http.Request) bool {
+	ids := r.Header.Values(server.HeaderKeySessionID)
+	if len(ids) == 0 {
+		return r.Method == http.MethodPost // which begins with initialize
+	}
+	return len(ids) == 1 && h.sessions.of(ids[0], clientOf(r))
+}
+
+// end has mcp-go drop what it keeps of a session, in the one way that it has: the client's own.
+func (h *HTTP) end(id string) {
+	r, err := http.NewRequest(http.MethodDelete, "/", http.NoBody)
+	if err != nil { // of constants
 		return
 	}
-	h.server.ServeHTTP(w, r)
+	r.Header.Set(server.HeaderKeySessionID, id)
+	h.server.ServeHTTP(nobody{}, r)
 }
+
+// nobody reads an answer.
+type nobody struct{}
+
+func (nobody) Header() http.Header         { return make(http.Header) }
+func (nobody) Write(p []byte) (int, error) { return len(p), nil }
+func (nobody) WriteHeader(int)             {}
+
+// ServeHTTP serves one request. Host, origin, credential, size, what the client accepts, and whose the session is,
+// are the business of who mounts it.
+func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.server.ServeHTTP(w, r) }
 
 // CloseSessions ends the streams of all clients, so that a shutdown need not wait for them.
 func (h *HTTP) CloseSessions(ctx context.Context) { h.server.CloseSessions(ctx) }
@@ -67,21 +92,4 @@ func (h *HTTP) Close(ctx context.Context) error {
 		return fmt.Errorf("close mcp: %w", err)
 	}
 	return nil
-}
-
-// acceptable holds what the protocol asks of Accept: POST takes JSON and event streams, GET event streams.
-func acceptable(r *http.Request) bool {
-	accept := strings.Join(r.Header.Values("Accept"), ",")
-	if strings.Contains(accept, "*/*") {
-		return true
-	}
-	stream := strings.Contains(accept, "text/event-stream")
-	switch r.Method {
-	case http.MethodPost:
-		return stream && strings.Contains(accept, "application/json")
-	case http.MethodGet:
-		return stream
-	default:
-		return true
-	}
 }

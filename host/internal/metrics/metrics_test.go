@@ -84,6 +84,11 @@ func everything() *Metrics {
 			return AuditSample{Lines: 10, Failures: 1, Lost: 2, Seq: 99, Failing: true}
 		},
 		Events: func() EventsSample { return EventsSample{Published: 5, Streams: 1, Dropped: 1} },
+		HTTP: func() HTTPSample {
+			return HTTPSample{
+				Connections: map[string]int{"active": 2, "idle": 3}, Evicted: 7, Over: 4, Certificate: time.Unix(1800000000, 0),
+			}
+		},
 	}})
 	m.Tools([]string{"NmapTool"})
 	m.Endpoints([]string{"/tools"})

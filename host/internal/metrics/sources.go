@@ -18,6 +18,7 @@ type Sources struct {
 	Health  func() HealthSample
 	Audit   func() AuditSample
 	Events  func() EventsSample
+	HTTP    func() HTTPSample
 }
 
 // PluginSample is what is known of a plugin.
@@ -49,6 +50,14 @@ type EventsSample struct {
 	Published uint64
 	Streams   int    // clients that listen
 	Dropped   uint64 // streams that were ended because their reader was too slow
+}
+
+// HTTPSample is how the doors of HTTP are.
+type HTTPSample struct {
+	Connections map[string]int // pending, idle or active -> open now
+	Evicted     uint64         // connections closed to make room
+	Over        uint64         // connections beyond what their client may have
+	Certificate time.Time      // when the certificate ends; zero: there is none
 }
 
 // Values of labels.
@@ -84,6 +93,10 @@ var (
 	published    = desc("mcp_events_published_total", "Events published on the event stream.")
 	streams      = desc("mcp_event_streams", "Clients that listen to the event stream.")
 	dropped      = desc("mcp_event_streams_dropped_total", "Event streams ended because of a slow reader.")
+	connections  = desc("mcp_http_connections", "Connections that are open.", "state")
+	evicted      = desc("mcp_http_connections_evicted_total", "Connections closed to make room for others.")
+	over         = desc("mcp_http_connections_over_total", "Connections beyond what their client may have.")
+	certificate  = desc("mcp_tls_certificate_expiry_timestamp_seconds", "When the host's certificate ends.")
 )
 
 // asked collects what Sources tell, when somebody reads.
@@ -100,6 +113,7 @@ func (s *asked) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		pluginState, pluginRestarts, pluginDraining, pluginMemory, pluginCPU, queueDepth, buckets, health,
 		healthChecks, auditLines, auditFails, auditLost, auditSeq, auditFailing, published, streams, dropped,
+		connections, evicted, over, certificate,
 	} {
 		out <- d
 	}
@@ -137,6 +151,9 @@ func (s *asked) Collect(out chan<- prometheus.Metric) {
 		to.counter(published, float64(e.Published))
 		to.gauge(streams, float64(e.Streams))
 		to.counter(dropped, float64(e.Dropped))
+	}
+	if s.from.HTTP != nil {
+		to.http(s.from.HTTP())
 	}
 }
 
@@ -199,6 +216,17 @@ func (to sender) health(h HealthSample) {
 		for _, p := range priorities {
 			to.gauge(healthChecks, float64(h.Checks[p][status]), p, string(status))
 		}
+	}
+}
+
+func (to sender) http(h HTTPSample) {
+	for state, n := range h.Connections {
+		to.gauge(connections, float64(n), state)
+	}
+	to.counter(evicted, float64(h.Evicted))
+	to.counter(over, float64(h.Over))
+	if !h.Certificate.IsZero() {
+		to.gauge(certificate, float64(h.Certificate.Unix()))
 	}
 }
 

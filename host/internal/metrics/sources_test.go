@@ -80,6 +80,9 @@ func TestWhatOthersKnowIsAskedAtTheScrape(t *testing.T) {
 		`mcp_audit_lines_total 10`, `mcp_audit_failures_total 1`, `mcp_audit_lost_lines_total 2`,
 		`mcp_audit_sequence 99`, `mcp_audit_failing 1`,
 		`mcp_events_published_total 5`, `mcp_event_streams 1`, `mcp_event_streams_dropped_total 1`,
+		`mcp_http_connections{state="active"} 2`, `mcp_http_connections{state="idle"} 3`,
+		`mcp_http_connections_evicted_total 7`, `mcp_http_connections_over_total 4`,
+		`mcp_tls_certificate_expiry_timestamp_seconds 1.8e+09`,
 	)
 	lackLines(t, m, "invented")
 	m.Tools(nil)

@@ -185,7 +185,7 @@ func TestWhoTheClientIs(t *testing.T) {
 		{"10.0.0.1:1234", "10.0.0.1", false},
 		{"[fd00::1]:1234", "fd00::1", false},
 		{"[::ffff:10.0.0.1]:1234", "10.0.0.1", false},
-		{"@", "unknown", false},
+		{"@", "local", false},
 		{"10.0.0.1:1234", "ci", true},
 	} {
 		got := ""

@@ -1,0 +1,26 @@
+package peer
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// ask reads the credentials that the kernel noted when the peer connected.
+//
+// Source: unix(7), SO_PEERCRED
+func ask(c *net.UnixConn) (uid int, ok bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var cred *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err != nil || failed != nil {
+		return 0, false
+	}
+	return int(cred.Uid), true
+}
