@@ -321,3 +321,37 @@ func TestHostileRequests(t *testing.T) {
 		t.Errorf("the log has a raw control character: %q", text[max(0, i-80):min(len(text), i+80)])
 	}
 }
+
+// TestSlowConnectionsKeepNobodyOut holds far more connections open than there may be, none of which ever comes to the
+// end of a header, and calls beside them, over one connection and over a new one each time.
+func TestSlowConnectionsKeepNobodyOut(t *testing.T) {
+	h := serve(t, "lab")
+	a := newAttacker(t, h)
+	for range 500 {
+		c := a.dial(t)
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := c.Write([]byte("GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, fresh := range []bool{false, true} {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: fresh}}
+		for range 50 {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/tools", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+h.token)
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatalf("a connection for each request: %t: %v", fresh, err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("a connection for each request: %t: %d, want 200", fresh, resp.StatusCode)
+			}
+		}
+		client.CloseIdleConnections()
+	}
+}

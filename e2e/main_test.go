@@ -10,7 +10,7 @@ import (
 )
 
 // bin is where TestMain builds the programs: bin/gatehouse, bin/plugins/{nmap,ping}, bin/lab/lab, bin/many/many,
-// bin/stray.
+// bin/stray, bin/issuer.
 var bin string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -34,6 +34,7 @@ func testMain(m *testing.M) int {
 		"lab/lab":      "./labplugin",
 		"stray":        "./labplugin/stray",
 		"many/many":    "./manyplugin",
+		"issuer":       "./issuer",
 	} {
 		if err := build(filepath.Join(dir, to), pkg); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -64,7 +64,7 @@ func report(stderr io.Writer, err error) int {
 	return 1
 }
 
-// limit is how long all of it may take; it takes about four minutes.
+// limit is how long all of it may take; it takes about five minutes.
 const limit = 10 * time.Minute
 
 // bench measures everything and prints one table.
@@ -104,6 +104,8 @@ var parts = []struct {
 	{"drop", measureDrop},
 	{"swap", measureSwap},
 	{"crash-loop", measureCrashLoop},
+	{"locks", measureLocks},
+	{"slow", measureSlow},
 }
 
 func partNames() string {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +89,8 @@ func (o remote) body(method string) (io.Reader, error) {
 	return bytes.NewReader(raw), err
 }
 
-func (p place) answer(req *http.Request) ([]byte, error) {
+// answer returns what the host says when the status is 200, or one that is good as well.
+func (p place) answer(req *http.Request, good ...int) ([]byte, error) {
 	resp, err := p.client.Do(req)
 	defer p.client.CloseIdleConnections()
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -103,7 +105,7 @@ func (p place) answer(req *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, failure(fmt.Errorf("read the answer: %w", err))
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || slices.Contains(good, resp.StatusCode) {
 		return raw, nil
 	}
 	var problem struct {

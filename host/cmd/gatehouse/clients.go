@@ -60,10 +60,14 @@ func (h *host) issuer(cfg config.OIDC) (func(context.Context, string) (auth.Iden
 	if err != nil {
 		return nil, err
 	}
+	h.endIssuer = i.Close
 	return func(ctx context.Context, bearer string) (auth.Identity, error) {
 		id, err := i.Authenticate(ctx, bearer)
-		if errors.Is(err, oidc.ErrUnavailable) {
+		switch {
+		case errors.Is(err, oidc.ErrUnavailable):
 			err = fmt.Errorf("%w: %w", auth.ErrUnavailable, err)
+		case errors.Is(err, oidc.ErrNoRole):
+			err = fmt.Errorf("%w: %w", auth.ErrForbidden, err)
 		}
 		return id, err
 	}, nil

@@ -51,12 +51,14 @@ type host struct {
 	store    *auth.Store
 	clients  *auth.Clients
 	failures *auth.Failures
-	tls      *tls.Config           // nil: none
-	keeper   *tlscert.Keeper       // of the certificate; nil: there is none
-	open     atomic.Pointer[doors] // nil: until they are
-	cgroup   *proc.Cgroup          // nil: plugins get none of their own
-	trail    *audit.Trail          // nil: none is kept
-	checker  *health.Checker       // nil: until it serves
+	// endIssuer waits for what is fetched from the issuer of tokens; nil: there is none.
+	endIssuer func() error
+	tls       *tls.Config           // nil: none
+	keeper    *tlscert.Keeper       // of the certificate; nil: there is none
+	open      atomic.Pointer[doors] // nil: until they are
+	cgroup    *proc.Cgroup          // nil: plugins get none of their own
+	trail     *audit.Trail          // nil: none is kept
+	checker   *health.Checker       // nil: until it serves
 
 	// changed is what a door wants to be told when the catalog changed.
 	changed atomic.Pointer[func()]

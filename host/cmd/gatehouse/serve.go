@@ -83,6 +83,9 @@ func (a *app) serve(ctx context.Context) error {
 	err = a.serveDoor(ctx, h)
 	h.hub.Close()
 	h.write(audit.Entry{Event: audit.Stop, Facts: map[string]string{"pid": strconv.Itoa(os.Getpid())}})
+	if h.endIssuer != nil {
+		err = errors.Join(err, h.endIssuer())
+	}
 	return failure(errors.Join(err, h.closeTrail()))
 }
 

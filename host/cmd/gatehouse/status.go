@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
@@ -137,6 +138,9 @@ func (h *host) knownChecks(context.Context) map[string]health.Check {
 	if h.trail != nil {
 		checks["audit"] = h.trailCheck()
 	}
+	if h.keeper != nil {
+		checks["certificate"] = certificateCheck(h.keeper.NotAfter(), time.Now())
+	}
 	return checks
 }
 
@@ -155,6 +159,23 @@ func (h *host) trailCheck() health.Check {
 			c.Fix = "make room on the disk of " + h.config().AuditDir()
 		}
 	}
+	return c
+}
+
+// certificateWeek is how long before its end a certificate should have been renewed.
+const certificateWeek = 7 * 24 * time.Hour
+
+func certificateCheck(end, now time.Time) health.Check {
+	c := health.Check{Status: health.Healthy, Priority: health.Important, Message: "ends " + end.UTC().Format(time.RFC3339)}
+	switch left := end.Sub(now); {
+	case left <= 0:
+		c.Status = health.Unhealthy
+	case left < certificateWeek:
+		c.Status = health.Degraded
+	default:
+		return c
+	}
+	c.Fix = "put a new certificate and key at tls.cert_file and tls.key_file; no restart is needed"
 	return c
 }
 

@@ -15,6 +15,8 @@ import (
 var (
 	// ErrNone is of a request that shows nothing.
 	ErrNone = errors.New("no credential was shown")
+	// ErrForbidden is in the chain when the credential is good, and lets nobody in here.
+	ErrForbidden = errors.New("the credential gives no rights here")
 	// ErrUnavailable is in the chain when nobody knows: the issuer of the token cannot be asked.
 	ErrUnavailable = errors.New("the credential cannot be looked at now")
 	// ErrBad is in the chain of every other error: what was shown is not good, or not good any more.
@@ -33,8 +35,8 @@ type Credentials struct {
 type Config struct {
 	Tokens       *Tokens
 	Certificates func() []Certificate // in force now
-	// Issuer recognises the tokens of an issuer. Its errors have ErrBad or
-	// ErrUnavailable in the chain.
+	// Issuer recognises the tokens of an issuer. Its errors have ErrBad, ErrForbidden or ErrUnavailable in the
+	// chain.
 	Issuer func(ctx context.Context, bearer string) (Identity, error)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"time"
 )
 
 // state is what a connection is doing.
@@ -30,15 +31,18 @@ type conn struct {
 	key     netip.Addr // of the client; the zero Addr: it has no IP address
 	exempt  bool       // from the bound per client, if there is one
 	bounded bool       // counts against it
-	over    bool       // is one more than it allows; does not change once the connection is in
 
 	known  atomic.Bool // a good credential came over it
 	closed atomic.Bool
+	served atomic.Bool  // it was active once
+	reads  atomic.Bool  // it waits for bytes just now, before its first header is complete
+	waits  atomic.Int64 // ns since Conns.epoch, when it began to; 0: it has not yet
 
 	client  *client // guarded by Conns.mu, as all below
 	at      int     // place in the list of open ones, or gone
 	state   state
 	leaving bool   // is answered and to be closed; only while it is active
+	over    bool   // is active as one more than its client may have
 	since   uint64 // in ticks
 }
 
@@ -68,6 +72,25 @@ func key(addr netip.Addr) netip.Addr {
 		}
 	}
 	return addr
+}
+
+// Read notes how long a connection waits for its first header.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.served.Load() || c.conns.cfg.Grace <= 0 {
+		return c.Conn.Read(p)
+	}
+	c.waits.CompareAndSwap(0, int64(time.Since(c.conns.epoch))+1)
+	c.reads.Store(true)
+	n, err := c.Conn.Read(p)
+	c.reads.Store(false)
+	return n, err
+}
+
+// starved is whether a pending connection waits for bytes, and began to long enough ago: a few now and then do not
+// count.
+func (c *conn) starved(grace time.Duration) bool {
+	since := c.waits.Load()
+	return grace <= 0 || c.reads.Load() && time.Since(c.conns.epoch)-time.Duration(since) >= grace
 }
 
 // Close closes the connection, and then gives its slot back. It may be called more than once.
@@ -127,7 +150,12 @@ func (cs *Conns) Context(ctx context.Context, nc net.Conn) context.Context {
 // 429 and closes.
 func Over(ctx context.Context) bool {
 	c, _ := ctx.Value(connKey{}).(*conn)
-	return c != nil && c.over
+	if c == nil || !c.bounded {
+		return false
+	}
+	c.conns.mu.Lock()
+	defer c.conns.mu.Unlock()
+	return c.over
 }
 
 // Leaving says that the connection of a request is answered with a refusal and then closed. It makes room as if it

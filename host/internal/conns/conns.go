@@ -12,8 +12,10 @@
 //
 // A connection is pending until its first complete header has come, active while a request is served, and
 // idle in between. When room is needed, the first of these goes, and its socket is closed at once: pending
-// ones; active ones that are leaving; idle ones; idle ones of somebody who is known. Among equals one of the client goes that has most of
-// them, and of those the one that waits longest. Other active ones stay.
+// ones that have had time to say something; active ones that are leaving; idle ones; idle ones of somebody who
+// is known. Among equals one of the client goes that has most of them, and of those the one that waits longest.
+// Other active ones stay. A client whose requests are being served over all the connections that it may have is
+// told so over the next.
 package conns
 
 import (
@@ -21,12 +23,17 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Config says how many connections there may be.
 type Config struct {
 	Max          int // open at a time, of all listeners; 0: any number
-	MaxPerClient int // of one IPv4 address or one IPv6 /64; 0: any number
+	MaxPerClient int // active at a time of one IPv4 address or one IPv6 /64; 0: any number
+
+	// Grace is how long a pending connection may wait for bytes before it has to make room. A burst of others must
+	// not end one whose header is there and was not read yet.
+	Grace time.Duration
 
 	// Exempt are addresses that have no bound per client, such as proxies that stand for many; nil: none.
 	// Whoever has no IP address, on a unix socket, is exempt anyway.
@@ -38,12 +45,13 @@ type Stats struct {
 	Open, Pending, Idle, Active int
 
 	Evicted uint64 // closed to make room
-	Over    uint64 // more than their client may have: let in to be told so, or closed at once
+	Over    uint64 // requests over more connections than their client may have
 }
 
 // Conns are the open connections of a server. All methods may be called at any time.
 type Conns struct {
-	cfg Config
+	cfg   Config
+	epoch time.Time
 
 	mu      sync.Mutex // guards all below, and the fields of conn and client that say so
 	changed *sync.Cond // a connection has ended, or has become evictable, or a listener was closed
@@ -57,15 +65,14 @@ type Conns struct {
 
 // client is who has connections open; all of it is guarded by Conns.mu.
 type client struct {
-	key     netip.Addr
-	in      [states]int
-	bounded int // of those that count against MaxPerClient
-	over    int // beyond that
+	key   netip.Addr
+	in    [states]int
+	taken int // active ones that count against MaxPerClient
 }
 
 // New returns Conns with no connection.
 func New(cfg Config) *Conns {
-	cs := &Conns{cfg: cfg, clients: make(map[netip.Addr]*client)}
+	cs := &Conns{cfg: cfg, epoch: time.Now(), clients: make(map[netip.Addr]*client)}
 	cs.changed = sync.NewCond(&cs.mu)
 	return cs
 }
@@ -102,10 +109,22 @@ func (cs *Conns) change(c *conn, to state) {
 		return
 	}
 	cs.countLocked(c, -1)
-	c.state, c.since, c.leaving = to, cs.tickLocked(), false
+	c.state, c.since, c.leaving, c.over = to, cs.tickLocked(), false, false
+	if to == active {
+		c.served.Store(true)
+		cs.boundLocked(c)
+	}
 	cs.countLocked(c, +1)
-	if to == idle {
+	if to == idle || c.over {
 		cs.changed.Broadcast()
+	}
+}
+
+// boundLocked flags a connection that becomes active when its client has as many as it may have.
+func (cs *Conns) boundLocked(c *conn) {
+	if c.bounded && c.client.taken >= cs.cfg.MaxPerClient {
+		c.over, c.leaving = true, true
+		cs.over++
 	}
 }
 
@@ -143,11 +162,8 @@ func (cs *Conns) removeLocked(c *conn) {
 func (cs *Conns) countLocked(c *conn, by int) {
 	cs.in[c.state] += by
 	c.client.in[c.state] += by
-	switch {
-	case c.over:
-		c.client.over += by
-	case c.bounded:
-		c.client.bounded += by
+	if c.state == active && c.bounded && !c.over {
+		c.client.taken += by
 	}
 }
 

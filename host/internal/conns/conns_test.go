@@ -30,11 +30,7 @@ func TestWhichConnectionMakesRoom(t *testing.T) {
 		{"a proxy is not taken for a crowd", "1p 9p 9p 9p", "5", 0},
 		{"nor is a unix socket", "1p 0p 0p 0p", "5", 0},
 		{"but the oldest goes", "9p 1p 2p 3p", "5", 0},
-		{"a client has what it may have: its own pending one", "2p 1p 1a 1i", "1", 1},
-		{"a client has what it may have: its own idle one", "2p 1k 1i 1a", "1", 2},
-		{"a client has what it may have, below the bound of all", "1k 1a 1k", "1", 0},
-		{"no bound for a proxy", "9a 9a 9p", "9", -1},
-		{"no bound for a unix socket", "0a 0a 0a", "0", -1},
+		{"a client with all that it may have comes in, to be told so", "1a 1a 1a", "1", -1},
 	} {
 		f := newFixture(Config{Max: 4, MaxPerClient: 3, Exempt: exempt9})
 		peers := f.fill(t, row.have)
@@ -52,52 +48,47 @@ func TestWhichConnectionMakesRoom(t *testing.T) {
 }
 
 func TestAClientWithAllActiveIsToldSo(t *testing.T) {
-	f := newFixture(Config{Max: 20, MaxPerClient: 4})
-	f.fill(t, "1a 1a 1a 1a 2i")
-	var over []net.Conn
-	for range 2 { // 4/4+1
-		nc := f.arrive(t, from("10.0.0.1"))
-		if !Over(f.Context(t.Context(), nc)) {
-			t.Error("Over = false, want the fifth and the sixth flagged")
+	f := newFixture(Config{Max: 20, MaxPerClient: 3, Exempt: exempt9})
+	f.fill(t, "1i 1a 1a 1a 1p 2a")
+	over := func(nc net.Conn) bool { return Over(f.Context(t.Context(), nc)) }
+	fourth := f.arrive(t, from("10.0.0.1"))
+	if over(fourth) {
+		t.Error("Over = true before there was a request, want false")
+	}
+	f.bring(t, fourth, 'a')
+	other := f.arrive(t, from("10.0.0.2"))
+	f.bring(t, other, 'a')
+	if !over(fourth) || over(other) {
+		t.Errorf("Over = %t and %t, want the fourth of one client flagged and the second of another not", over(fourth), over(other))
+	}
+	for _, addr := range []string{"10.0.0.9", ""} { // of a proxy, and of a unix socket
+		for range 5 {
+			nc := f.arrive(t, from(addr))
+			f.bring(t, nc, 'a')
+			if over(nc) {
+				t.Errorf("Over(%q) = true, want no bound", addr)
+			}
 		}
-		over = append(over, nc)
 	}
-	f.bring(t, over[0], 'a')
-	f.bring(t, over[1], 'a')
-	refused := from("10.0.0.1")
-	f.feed <- refused
-	nc := f.arrive(t, from("10.0.0.2")) // Accept has gone on to the next
-	if refused.closed.Load() != 1 || Over(f.Context(t.Context(), nc)) {
-		t.Errorf("closed %d times, want the seventh closed, and the other client within its bound",
-			refused.closed.Load())
+	if s := f.checkSums(t); s.Over != 1 {
+		t.Errorf("Stats = %+v, want 1 over", s)
 	}
-	if s := f.checkSums(t); s.Over != 3 || s.Open != 8 || s.Evicted != 0 {
-		t.Errorf("Stats = %+v, want 3 over, 8 open", s)
-	}
-	_ = over[0].Close()
-	if nc := f.arrive(t, from("10.0.0.1")); !Over(f.Context(t.Context(), nc)) {
-		t.Error("Over = false, want the place of a flagged one taken by a flagged one")
+	f.State(fourth, http.StateIdle)
+	f.bring(t, fourth, 'a')
+	if s := f.checkSums(t); !over(fourth) || s.Over != 2 {
+		t.Errorf("Stats = %+v, want the next request over it flagged as well", s)
 	}
 }
 
-func TestFlaggedOnesMakeRoomForEachOtherAlone(t *testing.T) {
-	f := newFixture(Config{Max: 6, MaxPerClient: 4})
-	f.fill(t, "1a 1a 1a 1a")
-	first := from("10.0.0.1")
-	f.arrive(t, first)
-	stranger := from("10.0.0.2")
-	f.arrive(t, stranger) // all are taken
-	second := f.arrive(t, from("10.0.0.1"))
-	if first.closed.Load() != 1 || stranger.closed.Load() != 0 {
-		t.Error("want the pending flagged one closed for the next, and no stranger")
+// One that is flagged makes room, and its place among the active ones is nobody's.
+func TestAFlaggedOneTakesNoPlace(t *testing.T) {
+	f := newFixture(Config{Max: 3, MaxPerClient: 2})
+	peers := f.fill(t, "1a 1a 1a")
+	f.arrive(t, from("10.0.0.2"))
+	if peers[2].closed.Load() != 1 || peers[0].closed.Load()+peers[1].closed.Load() != 0 {
+		t.Error("want the third, which is over the bound, to have made room")
 	}
-	f.bring(t, second, 'a')
-	third := from("10.0.0.1")
-	f.feed <- third
-	f.arrive(t, from("10.0.0.3"))
-	if third.closed.Load() != 1 || stranger.closed.Load() != 1 {
-		t.Error("want no room made for one over its bound, but for one that is not")
-	}
+	f.checkSums(t)
 }
 
 func TestCloseGivesTheSlotBackOnce(t *testing.T) {
@@ -137,10 +128,11 @@ func TestWhoIsOneClient(t *testing.T) {
 	} {
 		f := newFixture(Config{MaxPerClient: 1})
 		first := from(row.one)
-		f.arrive(t, first)
-		f.arrive(t, from(row.other))
-		if got := first.closed.Load() == 1; got != row.same {
-			t.Errorf("%s: %s made room for %s = %v, want %v", row.says, row.one, row.other, got, row.same)
+		f.bring(t, f.arrive(t, first), 'a')
+		nc := f.arrive(t, from(row.other))
+		f.bring(t, nc, 'a')
+		if got := Over(f.Context(t.Context(), nc)); got != row.same {
+			t.Errorf("%s: %s beside %s is over its bound: %v, want %v", row.says, row.other, row.one, got, row.same)
 		}
 	}
 }
@@ -163,15 +155,18 @@ func TestAnExemptAddressIsGivenPlainly(t *testing.T) {
 func TestAnExemptAddressIsSparedByItsNeighbours(t *testing.T) {
 	exempt := netip.MustParseAddr("2001:db8::9")
 	f := newFixture(Config{MaxPerClient: 1, Exempt: func(a netip.Addr) bool { return a == exempt }})
-	proxy := from(exempt.String())
-	f.arrive(t, proxy)
-	f.bring(t, f.arrive(t, from("2001:db8::1")), 'a')
-	f.bring(t, f.arrive(t, from("2001:db8::2")), 'a') // flagged
-	refused := from("2001:db8::3")
-	f.feed <- refused
-	f.arrive(t, from("2001:db8:1::1"))
-	if refused.closed.Load() != 1 || proxy.closed.Load() != 0 {
-		t.Error("want the neighbour closed, and no room made by the proxy")
+	for _, row := range []struct {
+		addr string
+		over bool
+	}{
+		{exempt.String(), false}, {exempt.String(), false}, {"2001:db8::1", false}, {"2001:db8::2", true},
+		{exempt.String(), false},
+	} {
+		nc := f.arrive(t, from(row.addr))
+		f.bring(t, nc, 'a')
+		if got := Over(f.Context(t.Context(), nc)); got != row.over {
+			t.Errorf("Over(%s) = %t, want %t", row.addr, got, row.over)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"syscall"
+	"time"
 )
 
 // listener counts what it accepts.
@@ -20,41 +21,47 @@ func (cs *Conns) Listener(l net.Listener) net.Listener { return &listener{Listen
 // Accept returns the next connection that there is room for. When all are active, it waits for one to end,
 // with the next in its hand.
 func (l *listener) Accept() (net.Conn, error) {
-	for {
-		nc, err := l.Listener.Accept()
-		if err != nil {
-			if scarce(err) {
-				l.conns.relieve()
-			}
-			return nil, err
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		if scarce(err) {
+			l.conns.relieve()
 		}
-		c := l.conns.wrap(nc)
-		evicted, what := l.seat(c)
-		if evicted != nil {
-			_ = evicted.shut() // nobody is left to be told
-		}
-		if what == enters {
-			return c, nil
-		}
-		_ = nc.Close()
-		if what == waits {
-			return nil, net.ErrClosed
-		}
+		return nil, err
 	}
+	c := l.conns.wrap(nc)
+	evicted, entered := l.seat(c)
+	if evicted != nil {
+		_ = evicted.shut() // nobody is left to be told
+	}
+	if entered {
+		return c, nil
+	}
+	return nil, errors.Join(net.ErrClosed, nc.Close())
 }
 
 // seat finds room for a connection. It waits in vain only when the listener is closed.
-func (l *listener) seat(c *conn) (evicted *conn, _ verdict) {
+func (l *listener) seat(c *conn) (evicted *conn, entered bool) {
 	l.conns.mu.Lock()
 	defer l.conns.mu.Unlock()
 	for !l.closed {
-		evicted, what := l.conns.seatLocked(c)
-		if what != waits {
-			return evicted, what
+		if evicted, entered = l.conns.seatLocked(c); entered {
+			return evicted, true
 		}
-		l.conns.changed.Wait()
+		l.conns.waitLocked()
 	}
-	return nil, waits
+	return nil, false
+}
+
+// waitLocked waits until something changes. That a pending connection has had its time is told by nobody.
+func (cs *Conns) waitLocked() {
+	if cs.in[pending] > 0 && cs.cfg.Grace > 0 {
+		defer time.AfterFunc(cs.cfg.Grace, func() {
+			cs.mu.Lock()
+			defer cs.mu.Unlock()
+			cs.changed.Broadcast()
+		}).Stop()
+	}
+	cs.changed.Wait()
 }
 
 // Close closes the listener, not what it has accepted. It may be called more than once.

@@ -1,45 +1,16 @@
 package conns
 
-// verdict is what becomes of a new connection.
-type verdict int
-
-const (
-	enters verdict = iota
-	waits          // until something changes
-	leaves
-)
-
 // seatLocked takes a new connection in if it may be, and if need be evicts one for it, which the caller
-// closes. A client that has what it may have makes room itself; if all of its own are active, the new one
-// comes in flagged, for the server to say why, but nobody else makes room for it, and there are few of those.
-func (cs *Conns) seatLocked(c *conn) (evicted *conn, _ verdict) {
-	who := cs.clients[c.key]
-	full := cs.cfg.Max > 0 && len(cs.open) >= cs.cfg.Max
-	switch {
-	case c.bounded && who != nil && who.bounded >= cs.cfg.MaxPerClient:
-		evicted = cs.victimLocked(func(o *conn) bool { return o.client == who && o.bounded && !o.over })
-		if evicted != nil {
-			break
+// closes. entered is false while none yields.
+func (cs *Conns) seatLocked(c *conn) (evicted *conn, entered bool) {
+	if cs.cfg.Max > 0 && len(cs.open) >= cs.cfg.Max {
+		if evicted = cs.victimLocked(); evicted == nil {
+			return nil, false
 		}
-		c.over = true
-		cs.over++
-		if full || who.over >= cs.cfg.MaxPerClient/4+1 {
-			evicted = cs.victimLocked(func(o *conn) bool { return o.client == who && o.over })
-			if evicted == nil {
-				return nil, leaves
-			}
-		}
-	case full:
-		evicted = cs.victimLocked(func(*conn) bool { return true })
-		if evicted == nil {
-			return nil, waits
-		}
-	}
-	if evicted != nil {
 		cs.evictLocked(evicted)
 	}
 	cs.addLocked(c)
-	return evicted, enters
+	return evicted, true
 }
 
 func (cs *Conns) evictLocked(c *conn) {
@@ -47,19 +18,31 @@ func (cs *Conns) evictLocked(c *conn) {
 	cs.removeLocked(c)
 }
 
-// victimLocked finds the connection that makes room, of those that are asked about; nil: all are active.
-func (cs *Conns) victimLocked(among func(*conn) bool) *conn {
+// victimLocked finds the connection that makes room; nil: none yields. Nobody who is known goes while a pending one
+// only needs to have had its time.
+func (cs *Conns) victimLocked() *conn {
 	var first *conn
 	for _, c := range cs.open {
-		if c.yields() && among(c) && (first == nil || c.before(first)) {
+		if cs.yields(c) && (first == nil || c.before(first)) {
 			first = c
 		}
+	}
+	if first != nil && first.rank() == lastRank && cs.in[pending] > 0 {
+		return nil
 	}
 	return first
 }
 
 // yields is whether a connection does nothing that anybody needs.
-func (c *conn) yields() bool { return c.state != active || c.leaving }
+func (cs *Conns) yields(c *conn) bool {
+	switch c.state {
+	case pending:
+		return c.starved(cs.cfg.Grace)
+	case active:
+		return c.leaving
+	}
+	return true
+}
 
 // before is whether a connection makes room before another does.
 func (c *conn) before(other *conn) bool {
@@ -72,6 +55,9 @@ func (c *conn) before(other *conn) bool {
 	return c.since < other.since
 }
 
+// lastRank is of idle connections of somebody who is known.
+const lastRank = 3
+
 // rank is lower for those that are worth less.
 func (c *conn) rank() int {
 	switch {
@@ -82,7 +68,7 @@ func (c *conn) rank() int {
 	case !c.known.Load():
 		return 2
 	}
-	return 3
+	return lastRank
 }
 
 // crowd is how many connections of its state the client has. Those in other states do not count: with them,
@@ -98,7 +84,7 @@ func (c *conn) crowd() int {
 // relieve evicts a connection, if one can be, because there are too few descriptors for the next.
 func (cs *Conns) relieve() {
 	cs.mu.Lock()
-	evicted := cs.victimLocked(func(*conn) bool { return true })
+	evicted := cs.victimLocked()
 	if evicted != nil {
 		cs.evictLocked(evicted)
 	}

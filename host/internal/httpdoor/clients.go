@@ -87,7 +87,7 @@ func (d *Door) recognise(r *http.Request) (auth.Identity, error) {
 	case err == nil:
 		conns.Known(r.Context())
 		d.familiar.Add(known, struct{}{})
-	case errors.Is(err, auth.ErrBad) && d.cfg.Failures != nil:
+	case errors.Is(err, auth.ErrBad) && !errors.Is(err, auth.ErrForbidden) && d.cfg.Failures != nil:
 		d.cfg.Failures.Fail(v.remote)
 	}
 	return id, err
@@ -153,6 +153,10 @@ func (d *Door) stranger(w http.ResponseWriter, r *http.Request, err error) {
 		e := tool.Errorf(tool.KindUnavailable, "the token cannot be checked now: %w", err).Suggest("try again in a while")
 		e.RetryAfter = issuerRetry
 		d.refuse(w, r, http.StatusServiceUnavailable, e)
+	case errors.Is(err, auth.ErrForbidden):
+		w.Header().Set("WWW-Authenticate", d.challenge(r, err))
+		d.refuse(w, r, http.StatusForbidden, tool.Errorf(tool.KindForbidden, "%w", err).
+			Suggest("ask the operator, or the issuer of the token, for a role"))
 	default:
 		w.Header().Set("WWW-Authenticate", d.challenge(r, err))
 		d.refuse(w, r, http.StatusUnauthorized, unauthenticated(err))
@@ -179,7 +183,10 @@ func (d *Door) challenge(r *http.Request, err error) string {
 	if d.cfg.Issuer != "" {
 		c += `, resource_metadata="` + baseOf(r) + metadataPath + mcpPath + `"`
 	}
-	if !errors.Is(err, auth.ErrNone) {
+	switch {
+	case errors.Is(err, auth.ErrForbidden):
+		c += `, error="insufficient_scope"`
+	case !errors.Is(err, auth.ErrNone):
 		c += `, error="invalid_token"`
 	}
 	return c

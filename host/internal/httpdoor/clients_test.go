@@ -85,6 +85,23 @@ func TestATokenOfAnIssuerThatIsAway(t *testing.T) {
 	}
 }
 
+// A token that is good is no failed guess, and asking for it again would not help.
+func TestATokenWithoutRightsIsForbidden(t *testing.T) {
+	d := newDoor(t, func(c *Config) {
+		c.Clients = auth.NewClients(auth.Config{Issuer: func(context.Context, string) (auth.Identity, error) {
+			return auth.Identity{}, fmt.Errorf("%w: %w", auth.ErrForbidden, auth.ErrBad)
+		}})
+		c.Failures = auth.NewFailures(1, time.Minute, 100)
+	})
+	for range 3 {
+		w := serve(d, from("10.0.0.1", "a.b.c"))
+		checkProblem(t, w, 403, tool.KindForbidden)
+		if got := w.Header().Get("WWW-Authenticate"); !strings.Contains(got, `error="insufficient_scope"`) {
+			t.Errorf("WWW-Authenticate = %q, want insufficient_scope", got)
+		}
+	}
+}
+
 func TestACertificateIsACredential(t *testing.T) {
 	leaf := &x509.Certificate{Raw: []byte("x"), Subject: pkix.Name{CommonName: "scanner"}, NotAfter: time.Now().Add(time.Hour)}
 	d := newDoor(t, func(c *Config) {

@@ -124,7 +124,7 @@ type Config struct {
 // Budget is how much of the door its clients may take.
 type Budget struct {
 	Connections          int // at a time; required by Serve
-	ConnectionsPerClient int // of one address; 0: as many as there are in all
+	ConnectionsPerClient int // of one address, over which something is served; 0: as many as there are in all
 	StreamsPerClient     int // that stay open; 0: any number
 }
 
@@ -194,6 +194,7 @@ func newDoorOf(cfg Config, wanted func(route) bool) *Door {
 func newConns(cfg Config) *conns.Conns {
 	return conns.New(conns.Config{
 		Max: cfg.Budget.Connections, MaxPerClient: cfg.Budget.ConnectionsPerClient, Exempt: cfg.Proxy,
+		Grace: headerGrace,
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 // Bounds of a connection.
 const (
 	headerTimeout = 10 * time.Second
+	headerGrace   = 10 * time.Millisecond // of silence, before it may have to make room
 	idleTimeout   = 30 * time.Second
 	maxHeader     = 12 << 10 // net/http adds 4 KiB of its own
 )

@@ -1,0 +1,269 @@
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// operator is the secret of a token for those hosts whose configuration says who may come in.
+const operator = "the operator's own secret, of a test"
+
+// operatorToken is that token, as an element of auth.tokens.
+func operatorToken(role string) string {
+	return fmt.Sprintf("{name: operator, sha256: %s, role: %s}", digest(operator), role)
+}
+
+func digest(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// configured is a host under a configuration that says all of it: nothing is asked of it when it serves, as it may
+// want what this test has not made yet.
+func configured(t *testing.T, yaml string, settings ...string) *host {
+	t.Helper()
+	h := unstarted(t, yaml, settings...)
+	stderr, err := h.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.stop)
+	go h.follow(stderr, make(chan string, 1))
+	h.url = h.served(t)
+	return h
+}
+
+// servesAt is in the log of a host that serves, on all addresses of the machine too.
+var servesAt = regexp.MustCompile(`"@message":"serving",.*"address":"(https?://)([^"]+)"`)
+
+// served waits until the host serves, and returns the address at which tests reach it: on loopback alone.
+func (h *host) served(t *testing.T) string {
+	t.Helper()
+	late := time.After(patience)
+	for {
+		text, more := h.log.read()
+		if found := servesAt.FindStringSubmatch(text); found != nil {
+			return found[1] + strings.NewReplacer("0.0.0.0", "127.0.0.1", "[::]", "127.0.0.1").Replace(found[2])
+		}
+		select {
+		case <-more:
+		case err := <-h.ended:
+			h.ended <- err
+			t.Fatalf("the host ended: %v\n%s", err, h.log)
+		case <-late:
+			t.Fatalf("the host does not serve:\n%s", h.log)
+		}
+	}
+}
+
+// unstarted is a host with the plugin lab and a file of its own. The file says where it listens, so that commands
+// find it there.
+func unstarted(t *testing.T, yaml string, settings ...string) *host {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "gatehouse.yaml")
+	writeFile(t, file, yaml)
+	h := &host{t: t, log: &logBuffer{}, ended: make(chan error, 1), client: http.DefaultClient, token: operator}
+	h.cmd = exec.CommandContext(t.Context(), filepath.Join(bin, "gatehouse"), "serve")
+	h.cmd.Env = environment(t, append([]string{
+		"MCP_CONFIG_FILE=" + file, "MCP_SERVER_TRANSPORT=http", "MCP_PLUGINS_DIR=" + filepath.Join(bin, "lab"),
+	}, settings...)...)
+	return h
+}
+
+// refusesToStart starts a host that must end by itself, and returns its words.
+func refusesToStart(t *testing.T, yaml string, settings ...string) string {
+	t.Helper()
+	h := unstarted(t, yaml, settings...)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-done:
+		case <-time.After(patience):
+			_ = h.cmd.Process.Kill()
+		}
+	}()
+	out, err := h.cmd.CombinedOutput()
+	if code := h.cmd.ProcessState.ExitCode(); code < 1 {
+		t.Fatalf("the host = exit %d, %v; want it to be refused:\n%s", code, err, out)
+	}
+	return string(out)
+}
+
+// as is the same host, asked with another token; "": with none.
+func (h *host) as(token string) *host {
+	other := *h
+	other.token = token
+	return &other
+}
+
+// by is the same host, asked by another client.
+func (h *host) by(client *http.Client) *host {
+	other := *h
+	other.client = client
+	return &other
+}
+
+// from is a client on this machine whose requests come from an address of its own.
+func from(t *testing.T, address string) *http.Client {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	transport := &http.Transport{DialContext: dialer.DialContext}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// reply is an answer, read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	closes bool // the connection, behind the answer
+}
+
+// problem is what these tests read of a refusal.
+type problem struct {
+	Kind       string  `json:"error_type"`
+	RetryAfter float64 `json:"retry_after"`
+	Detail     string
+}
+
+func (r reply) problem(t *testing.T) (p problem) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(r.body), &p); err != nil {
+		t.Fatalf("%q is no problem: %v", r.body, err)
+	}
+	return p
+}
+
+// send sends a request with the host's token, if it has one, and more headers.
+func (h *host) send(t *testing.T, method, path, body string, header ...string) reply {
+	t.Helper()
+	resp := h.open(t, method, path, body, header...)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return reply{resp.StatusCode, resp.Header, string(raw), resp.Close}
+}
+
+// open sends a request whose answer may have no end.
+func (h *host) open(t *testing.T, method, path, body string, header ...string) *http.Response {
+	t.Helper()
+	resp, err := h.try(t, method, path, body, header...)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return resp
+}
+
+// try sends a request that need not be answered.
+func (h *host) try(t *testing.T, method, path, body string, header ...string) (*http.Response, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, h.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.token != "" {
+		req.Header.Set("Authorization", "Bearer "+h.token)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+		if header[i] == "Host" {
+			req.Host = header[i+1]
+		}
+	}
+	return h.client.Do(req)
+}
+
+// status sends a request and returns the status alone; what stays open is closed.
+func (h *host) status(t *testing.T, method, path, body string, header ...string) int {
+	t.Helper()
+	resp := h.open(t, method, path, body, header...)
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+const (
+	execute = "/tools/NoopTool/execute"
+
+	initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
+		`"capabilities":{},"clientInfo":{"name":"e2e","version":"1"}}}`
+)
+
+// acceptMCP is the header that /mcp wants.
+var acceptMCP = []string{"Accept", "application/json, text/event-stream"}
+
+// command runs gatehouse in the environment of the host, and returns what it prints for programs.
+func (h *host) command(t *testing.T, args ...string) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "gatehouse"), args...)
+	cmd.Env, cmd.Stderr = h.cmd.Env, &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("gatehouse %s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// address is where a host listens.
+func (h *host) address(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(h.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}
+
+// wantStatus compares what a request came to.
+func wantStatus(t *testing.T, what string, got, want int) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s = %d, want %d", what, got, want)
+	}
+}
+
+// refusedLine is what these tests read of a line of the trail, sums of a flood included.
+type refusedLine struct {
+	Event, Client, Remote, Door string
+	Actor, Action, Error, Rule  string
+	ErrorType                   string `json:"error_type"`
+	Repeats                     int
+	Facts                       map[string]string
+}
+
+// trailed are the lines of the trail of a host that are of an event.
+func (h *host) trailed(t *testing.T, event string) (found []refusedLine) {
+	t.Helper()
+	for _, raw := range trailLines(t, h) {
+		var l refusedLine
+		if err := json.Unmarshal([]byte(raw), &l); err != nil {
+			t.Fatalf("%s: %v", raw, err)
+		}
+		if l.Event == event {
+			found = append(found, l)
+		}
+	}
+	return found
+}
