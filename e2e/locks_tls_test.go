@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -90,6 +92,7 @@ func visit(t *testing.T, h *host) (serial string, reused bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header.Set("Authorization", "Bearer "+h.token) // the connections of strangers are closed
 	resp, err := h.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -171,6 +174,24 @@ func TestADoorForOtherMachinesNeedsTLS(t *testing.T) {
 	h.token = h.showToken()
 	h.wantWays(t, "behind a proxy", h.token, 200)
 	h.wantWays(t, "behind a proxy, without a token", "", 401)
+}
+
+// TestADoorOfIPv4IsNoneOfIPv6: who names all addresses of one family means that one.
+func TestADoorOfIPv4IsNoneOfIPv6(t *testing.T) {
+	h := configured(t, "server: {host: 0.0.0.0, port: 0, behind_tls_proxy: true}\n")
+	_, port, err := net.SplitHostPort(h.address(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]bool{"127.0.0.1": true, "::1": false} {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", net.JoinHostPort(address, port))
+		if err == nil {
+			_ = c.Close()
+		}
+		if (err == nil) != want {
+			t.Errorf("a connection to %s: %v, want one: %t", address, err, want)
+		}
+	}
 }
 
 func TestThePortOfMetricsHasTheSameLocks(t *testing.T) {
@@ -292,8 +313,10 @@ func TestCommandsFindAHostThatWantsCertificates(t *testing.T) {
 	for _, how := range []string{"optional", "require"} {
 		h, _ := mutual(t, how)
 		h.cmd.Env = append(h.cmd.Env, "GATEHOUSE_TOKEN="+operator)
-		if out := h.gatehouse(t, 0, "plugins", "list"); !strings.Contains(out, "lab") {
-			t.Errorf("%s: plugins list = %s, want the plugin", how, out)
+		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "gatehouse"), "health")
+		cmd.Env = h.cmd.Env
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "checks") {
+			t.Errorf("%s: health = %v: %s; want a report", how, err, out)
 		}
 	}
 }

@@ -5,7 +5,8 @@
 //	$ curl -d '{"claims":{"sub":"alice","aud":"gatehouse","exp":1793000000}}' http://127.0.0.1:40123/sign
 //
 // The first line that it prints is its URL. iss, iat and exp are added where claims lack them; a claim that is
-// null is taken away. POST /rotate makes another key and withdraws the one before. It ends when stdin does.
+// null is taken away. POST /rotate makes another key and withdraws the one before. Whoever comes to /authorize is
+// alice, and says yes at once. It ends when stdin does.
 package main
 
 import (
@@ -42,7 +43,7 @@ func run(address string, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	i := &issuer{url: "http://" + l.Addr().String()}
+	i := &issuer{url: "http://" + l.Addr().String(), codes: make(map[string]grant)}
 	if err := i.rotate(); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -66,7 +67,8 @@ type issuer struct {
 
 	mu    sync.Mutex
 	round int
-	key   jose.JSONWebKey // private
+	key   jose.JSONWebKey  // private
+	codes map[string]grant // code -> what it is good for
 }
 
 func (i *issuer) rotate() error {
@@ -92,6 +94,7 @@ func (i *issuer) routes() http.Handler {
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{
 			"issuer": i.url, "jwks_uri": i.url + "/jwks", "authorization_endpoint": i.url + "/authorize",
+			"token_endpoint": i.url + "/token", "code_challenge_methods_supported": []string{"S256"},
 			"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
 			"id_token_signing_alg_values_supported": []string{"ES256"},
 		})
@@ -100,6 +103,8 @@ func (i *issuer) routes() http.Handler {
 		key := i.current()
 		answer(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}})
 	})
+	mux.HandleFunc("GET /authorize", i.authorize)
+	mux.HandleFunc("POST /token", i.token)
 	mux.HandleFunc("POST /sign", i.sign)
 	mux.HandleFunc("POST /rotate", func(w http.ResponseWriter, _ *http.Request) {
 		if err := i.rotate(); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -92,9 +93,11 @@ func examineFiles(ctx context.Context, cfg *config.Config) []doctor.Finding {
 	free := func(dir string) (uint64, error) { return health.FreeSpace(ctx, dir) }
 	state := cfg.Server.StateDir
 	found := doctor.StateDir(state, doctor.LookAt(state, free))
-	if cfg.Server.Transport == "http" && cfg.Auth.Mode == config.AuthToken && len(cfg.Auth.Tokens) == 0 {
-		_, err := auth.ReadToken(state)
-		found = append(found, doctor.Token(err))
+	if cfg.Server.Transport == "http" && cfg.Auth.Mode == config.AuthToken {
+		found = append(found, examineCredentials(cfg)...)
+	}
+	if cfg.TLS.On() {
+		found = append(found, examineCertificate(cfg.TLS))
 	}
 	if cfg.Audit.Enabled {
 		dir := cfg.AuditDir()
@@ -102,6 +105,25 @@ func examineFiles(ctx context.Context, cfg *config.Config) []doctor.Finding {
 			doctor.AuditDir(dir, doctor.LookAt(dir, free), cfg.Audit.OnFailure == config.AuditRefuse)...)
 	}
 	return found
+}
+
+// examineCredentials looks at the tokens of the state directory.
+func examineCredentials(cfg *config.Config) []doctor.Finding {
+	_, err := auth.OpenStore(auth.StoreConfig{Dir: cfg.Server.StateDir})
+	found := []doctor.Finding{doctor.Tokens(err)}
+	if !namesClients(*cfg) {
+		_, err := auth.ReadToken(cfg.Server.StateDir)
+		found = append(found, doctor.Token(err))
+	}
+	return found
+}
+
+func examineCertificate(cfg config.TLS) doctor.Finding {
+	keeper, err := newKeeper(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return doctor.Certificate(time.Time{}, time.Time{}, err)
+	}
+	return doctor.Certificate(keeper.NotAfter(), time.Now(), nil)
 }
 
 func examinePorts(ctx context.Context, cfg *config.Config) []doctor.Finding {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -25,18 +26,22 @@ func (h *host) openTLS(cfg config.TLS) error {
 	if !cfg.On() {
 		return nil
 	}
-	kinds := map[string]tls.ClientAuthType{
-		config.ClientAuthOptional: tls.VerifyClientCertIfGiven, config.ClientAuthRequire: tls.RequireAndVerifyClientCert,
-	}
-	keeper, err := tlscert.New(tlscert.Config{
-		CertFile: cfg.CertFile, KeyFile: cfg.KeyFile, ClientCAFile: cfg.ClientCAFile, ClientAuth: kinds[cfg.ClientAuth],
-		Logger: h.log,
-	})
+	keeper, err := newKeeper(cfg, h.log)
 	if err != nil {
 		return err
 	}
 	h.keeper, h.tls = keeper, keeper.TLS()
 	return nil
+}
+
+func newKeeper(cfg config.TLS, log *slog.Logger) (*tlscert.Keeper, error) {
+	kinds := map[string]tls.ClientAuthType{
+		config.ClientAuthOptional: tls.VerifyClientCertIfGiven, config.ClientAuthRequire: tls.RequireAndVerifyClientCert,
+	}
+	return tlscert.New(tlscert.Config{
+		CertFile: cfg.CertFile, KeyFile: cfg.KeyFile, ClientCAFile: cfg.ClientCAFile, ClientAuth: kinds[cfg.ClientAuth],
+		Logger: log,
+	})
 }
 
 // scheme is how clients begin the address of a door.

@@ -246,7 +246,7 @@ func tokenFailure(err error) error {
 		return err
 	}
 	e := tool.AsError(err)
-	code := map[tool.Kind]int{tool.KindValidation: exitUsage, tool.KindNotFound: exitRefused}[e.Kind]
+	code := map[tool.Kind]int{tool.KindValidation: exitUsage, tool.KindToolNotFound: exitRefused}[e.Kind]
 	text := line(e.Message)
 	if e.Suggestion != "" {
 		text += "; " + line(e.Suggestion)

@@ -217,7 +217,7 @@ func (d *document) index(name string) int {
 func (r *record) expired(now time.Time) bool { return !r.Expires.IsZero() && !now.Before(r.Expires) }
 
 func noToken(name string) error {
-	return tool.Errorf(tool.KindNotFound, "%w: %.80q", ErrNoToken, name).With("pointer", "/name").
+	return tool.Errorf(tool.KindToolNotFound, "%w: %.80q", ErrNoToken, name).With("pointer", "/name").
 		Suggest("gatehouse token list shows all")
 }
 

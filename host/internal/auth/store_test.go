@@ -173,7 +173,7 @@ func TestANameThatNobodyHas(t *testing.T) {
 		"Rotate": err, "Revoke": store.Revoke("nobody"), "Revoke the generated": store.Revoke(GeneratedName),
 		"Revoke nonsense": store.Revoke("a\nb"),
 	} {
-		if tool.KindOf(err) != tool.KindNotFound || !errors.Is(err, ErrNoToken) || strings.Contains(err.Error(), "\n") {
+		if tool.KindOf(err) != tool.KindToolNotFound || !errors.Is(err, ErrNoToken) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s = %v, want %v", what, err, ErrNoToken)
 		}
 	}

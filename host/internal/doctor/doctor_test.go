@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/discover"
@@ -291,5 +292,34 @@ func TestLayersAreFactsUnlessTheyAreRequired(t *testing.T) {
 	}
 	if got := doctor.Layers([]string{"go"}, nil, []string{"landlock"}); got != nil {
 		t.Errorf("Layers of a plugin without programs = %v, want none", got)
+	}
+}
+
+func TestACertificateIsJudgedByItsEnd(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, row := range []struct {
+		says string
+		end  time.Time
+		err  error
+		want doctor.Status
+	}{
+		{"a month is left", now.AddDate(0, 1, 0), nil, doctor.OK},
+		{"a day is left", now.AddDate(0, 0, 1), nil, doctor.Warn},
+		{"it has ended", now, nil, doctor.Fail},
+		{"it cannot be read", time.Time{}, errors.New("tls.key_file: no such file"), doctor.Fail},
+	} {
+		f := doctor.Certificate(row.end, now, row.err)
+		if f.Status != row.want || (f.Fix == "") != (row.want == doctor.OK) {
+			t.Errorf("%s: Certificate = %+v, want %s", row.says, f, row.want)
+		}
+	}
+}
+
+func TestTokensThatCannotBeReadAreAFailure(t *testing.T) {
+	if f := doctor.Tokens(nil); f.Status != doctor.OK {
+		t.Errorf("Tokens(nil) = %+v, want ok", f)
+	}
+	if f := doctor.Tokens(errors.New("tokens.json can be read by others")); f.Status != doctor.Fail || f.Fix == "" {
+		t.Errorf("Tokens = %+v, want fail, and what to do", f)
 	}
 }

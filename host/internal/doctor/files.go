@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // little is the free space below which a trail or a log fills the disk soon.
@@ -121,4 +122,32 @@ func Token(err error) Finding {
 		return Finding{area, Fail, what, strings.TrimPrefix(fix, "make it safe with: ")}
 	}
 	return Finding{area, OK, "the generated one is readable for this user alone; gatehouse token show prints it", ""}
+}
+
+// Tokens judges the tokens of the state directory by the error of opening them.
+func Tokens(err error) Finding {
+	const area = "tokens"
+	if err != nil {
+		return Finding{area, Fail, err.Error(), "gatehouse token list says what to do"}
+	}
+	return Finding{area, OK, "those of the state directory can be read, and by this user alone; gatehouse token list shows them", ""}
+}
+
+// renewal is how long before its end a certificate should have been renewed.
+const renewal = 7 * 24 * time.Hour
+
+// Certificate judges the host's certificate by when it ends, or by the error of reading it.
+func Certificate(end, now time.Time, err error) Finding {
+	const area, fix = "certificate", "put a new certificate and key at tls.cert_file and tls.key_file"
+	if err != nil {
+		return Finding{area, Fail, err.Error(), "correct the files that tls.cert_file, tls.key_file and tls.client_ca_file name"}
+	}
+	message := "ends " + end.UTC().Format(time.RFC3339)
+	switch left := end.Sub(now); {
+	case left <= 0:
+		return Finding{area, Fail, message, fix}
+	case left < renewal:
+		return Finding{area, Warn, message, fix}
+	}
+	return Finding{area, OK, message, ""}
 }

@@ -38,6 +38,7 @@ type tokenView struct {
 	Rotated   *time.Time `json:"rotated,omitempty" jsonschema:"when its secret was exchanged last"`
 	Expires   *time.Time `json:"expires,omitempty" jsonschema:"when it ends; left out: never"`
 	Generated bool       `json:"generated" jsonschema:"whether it was made at the first start"`
+	Problem   string     `json:"problem,omitempty" jsonschema:"why it lets nobody in; left out: it does"`
 }
 
 // secretView is what a new token, or a new secret, is answered with.
@@ -93,7 +94,7 @@ func viewToken(t auth.Stored) tokenView {
 	return tokenView{
 		Name: t.Name, Role: t.Role, Tools: append([]string{}, t.Tools...), Requests: t.Rate.Requests,
 		Per: t.Rate.Per.Seconds(), Created: t.Created, Rotated: moment(t.Rotated), Expires: moment(t.Expires),
-		Generated: t.Generated,
+		Generated: t.Generated, Problem: t.Problem,
 	}
 }
 
@@ -209,12 +210,8 @@ func readOverlap(w http.ResponseWriter, r *http.Request) (time.Duration, int, *t
 	return time.Duration(body.Overlap * float64(time.Second)), 0, nil
 }
 
-// refuseToken answers what the store did not do. A name that no token has is 404.
+// refuseToken answers what the store did not do.
 func (d *Door) refuseToken(w http.ResponseWriter, r *http.Request, err error) {
 	e := tool.AsError(err)
-	status := bareStatus(e.Kind)
-	if e.Kind == tool.KindNotFound {
-		status = http.StatusNotFound
-	}
-	d.refuse(w, r, status, e)
+	d.refuse(w, r, bareStatus(e.Kind), e)
 }

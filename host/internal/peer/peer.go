@@ -12,7 +12,7 @@ type wrapped interface{ NetConn() net.Conn }
 func UID(c net.Conn) (uid int, ok bool) {
 	for {
 		if u, ok := c.(*net.UnixConn); ok {
-			return ask(u)
+			return of(u)
 		}
 		w, ok := c.(wrapped)
 		if !ok {
@@ -20,4 +20,15 @@ func UID(c net.Conn) (uid int, ok bool) {
 		}
 		c = w.NetConn()
 	}
+}
+
+// of asks the kernel about a socket.
+func of(c *net.UnixConn) (uid int, ok bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { uid, failed = ask(int(fd)) })
+	return uid, err == nil && failed == nil
 }

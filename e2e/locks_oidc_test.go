@@ -1,0 +1,357 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
+)
+
+// issuer is a running program of ./issuer.
+type issuer struct {
+	t   *testing.T
+	url string
+}
+
+// startIssuer starts one on an address, which it has until the test ends.
+func startIssuer(t *testing.T, address string) *issuer {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(bin, "issuer"), "-listen", address)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close() // by which it ends
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the issuer does not say where it is: %v", err)
+	}
+	return &issuer{t, strings.TrimSpace(line)}
+}
+
+type claims = map[string]any
+
+// post asks the issuer to do something.
+func (i *issuer) post(path string, ask any) string {
+	i.t.Helper()
+	raw, err := json.Marshal(ask)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	resp, err := http.Post(i.url+path, "application/json", strings.NewReader(string(raw)))
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode/100 != 2 {
+		i.t.Fatalf("POST %s = %s %s, %v", path, resp.Status, body, err)
+	}
+	return string(body)
+}
+
+// sign makes a token for gatehouse, of those claims and those that it needs.
+func (i *issuer) sign(more claims) string {
+	i.t.Helper()
+	return i.post("/sign", map[string]any{"claims": with(more)})
+}
+
+func with(more claims) claims {
+	all := claims{"sub": "alice", "aud": "gatehouse"}
+	for name, value := range more {
+		all[name] = value
+	}
+	return all
+}
+
+// trusting is a host that takes the tokens of an issuer.
+func trusting(t *testing.T, issuerURL string) *host {
+	t.Helper()
+	return configured(t, fmt.Sprintf(`
+server: {port: 0}
+oidc:
+  issuer: %s
+  audience: [gatehouse]
+  role_claim: realm_access.roles
+  admins: [lab-admin]
+  callers: [lab-caller]
+  viewers: [lab-viewer]
+`, issuerURL))
+}
+
+// roles are claims that make somebody something.
+func roles(names ...string) claims { return claims{"realm_access": claims{"roles": names}} }
+
+func TestTokensOfAnIssuerHaveRoles(t *testing.T) {
+	i := startIssuer(t, "127.0.0.1:0")
+	h := trusting(t, i.url)
+	for what, row := range map[string]struct {
+		claims               claims
+		tools, call, tokens_ int
+	}{
+		"an admin":               {roles("lab-admin"), 200, 200, 200},
+		"a caller":               {roles("lab-caller"), 200, 200, 403},
+		"a viewer":               {roles("lab-viewer"), 200, 403, 403},
+		"several things":         {roles("lab-viewer", "other", "lab-caller"), 200, 200, 403},
+		"nothing here":           {roles("other"), 403, 403, 403},
+		"nothing at all":         {nil, 403, 403, 403},
+		"a role by another case": {roles("Lab-Admin"), 403, 403, 403},
+	} {
+		c := h.as(i.sign(row.claims))
+		wantStatus(t, what+": GET /tools", c.status(t, "GET", "/tools", ""), row.tools)
+		wantStatus(t, what+": a call", c.status(t, "POST", execute, "{}"), row.call)
+		wantStatus(t, what+": GET /tokens", c.status(t, "GET", "/tokens", ""), row.tokens_)
+	}
+	r := h.as(i.sign(nil)).send(t, "GET", "/tools", "")
+	if !strings.Contains(r.header.Get("WWW-Authenticate"), `error="insufficient_scope"`) {
+		t.Errorf("WWW-Authenticate: %s, want insufficient_scope", r.header.Get("WWW-Authenticate"))
+	}
+	h.as(i.sign(roles("lab-caller"))).ask(t, "POST", execute, `{"correlation_id":"whose"}`, 200, nil)
+	for _, l := range about(trail(t, stateOf(t, h)), "whose") {
+		if l.Client != "oidc:alice" {
+			t.Errorf("the trail names %q, want oidc:alice", l.Client)
+		}
+	}
+	if out := h.gatehouse(t, 1, "token", "show"); !strings.Contains(out, "oidc") {
+		t.Errorf("token show = %s, want that none is generated", out)
+	}
+}
+
+// forged is a token that nobody signed.
+func forged(t *testing.T, header, payload claims) string {
+	t.Helper()
+	var parts []string
+	for _, part := range []claims{header, payload} {
+		raw, err := json.Marshal(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, base64.RawURLEncoding.EncodeToString(raw))
+	}
+	return strings.Join(parts, ".") + "."
+}
+
+func TestTokensThatAreNoneOfTheIssuer(t *testing.T) {
+	i, other := startIssuer(t, "127.0.0.1:0"), startIssuer(t, "127.0.0.1:0")
+	h := trusting(t, i.url)
+	admin := with(roles("lab-admin"))
+	signed := func(by *issuer, more claims) string {
+		all := with(roles("lab-admin"))
+		for name, value := range more {
+			all[name] = value
+		}
+		return by.sign(all)
+	}
+	good := signed(i, nil)
+	wantStatus(t, "a good one", h.as(good).status(t, "GET", "/tokens", ""), 200)
+	parts := strings.Split(good, ".")
+	unsigned := with(roles("lab-admin"))
+	unsigned["iss"], unsigned["exp"] = i.url, 4102444800
+	for what, token := range map[string]string{
+		"for others":               signed(i, claims{"aud": "elsewhere"}),
+		"for nobody":               signed(i, claims{"aud": nil}),
+		"that has expired":         signed(i, claims{"exp": 1500000000}),
+		"without an end":           signed(i, claims{"exp": nil}),
+		"that is not good yet":     signed(i, claims{"nbf": 4102444800}),
+		"without a name":           signed(i, claims{"sub": nil}),
+		"by nobody":                forged(t, claims{"alg": "none"}, unsigned),
+		"by nobody, as if signed":  forged(t, claims{"alg": "ES256", "kid": "key-1"}, unsigned),
+		"by a key nobody knows":    i.post("/sign", map[string]any{"claims": admin, "kid": "key-99"}),
+		"of another issuer":        signed(other, nil),
+		"of another in its name":   signed(other, claims{"iss": i.url}),
+		"with another's signature": parts[0] + "." + parts[1] + "." + strings.Split(signed(i, claims{"sub": "bob"}), ".")[2],
+		"without a signature":      parts[0] + "." + parts[1] + ".",
+		"that is no token":         "a.b.c",
+	} {
+		r := h.as(token).send(t, "GET", "/tools", "")
+		challenge := r.header.Get("WWW-Authenticate")
+		if r.status != 401 || !strings.Contains(challenge, `error="invalid_token"`) {
+			t.Errorf("a token %s = %d, WWW-Authenticate %s; want 401, invalid_token", what, r.status, challenge)
+		}
+		if len(token) > 20 && (strings.Contains(h.log.String(), token) || strings.Contains(r.body, token)) {
+			t.Errorf("a token %s is in the log, or in the answer", what)
+		}
+	}
+	wantStatus(t, "a good one, after all that", h.as(good).status(t, "GET", "/tokens", ""), 200)
+	wantStatus(t, "a good one in the path", h.as("").status(t, "GET", "/tools?access_token="+good, ""), 401)
+}
+
+// TestAKeyIsExchangedAtTheIssuer: the host asks for keys when it first needs them, so that the one before is never
+// known to it. (How long one that it knows is believed in, and when it asks again, is 10 s and hours: package oidc
+// tests it by its clock.)
+func TestAKeyIsExchangedAtTheIssuer(t *testing.T) {
+	i := startIssuer(t, "127.0.0.1:0")
+	h := trusting(t, i.url)
+	first := i.sign(roles("lab-admin"))
+	i.post("/rotate", nil)
+	second := i.sign(roles("lab-admin"))
+	wantStatus(t, "by the key in force", h.as(second).status(t, "GET", "/tokens", ""), 200)
+	wantStatus(t, "by a key that was withdrawn", h.as(first).status(t, "GET", "/tokens", ""), 401)
+}
+
+// TestAnIssuerThatComesLater starts the host first, asks, and then starts the issuer.
+func TestAnIssuerThatComesLater(t *testing.T) {
+	address := "127.0.0.1:" + freePort(t)
+	far := startIssuer(t, "127.0.0.1:0") // signs in the name of the one that is not there
+	h := trusting(t, "http://"+address)
+	h = h.as(far.sign(claims{"iss": "http://" + address, "realm_access": claims{"roles": []string{"lab-admin"}}}))
+	r := h.send(t, "GET", "/tools", "")
+	if r.status != 503 || r.header.Get("Retry-After") == "" || r.problem(t).Kind != "unavailable" {
+		t.Fatalf("with no issuer = %d %s, Retry-After %q; want 503", r.status, r.body, r.header.Get("Retry-After"))
+	}
+	if strings.Contains(r.body, address) {
+		t.Errorf("the answer %s names the issuer's address", r.body)
+	}
+	wantStatus(t, "what asks for no token", h.as("").status(t, "GET", "/livez", ""), 200)
+	h.log.waitFor(t, "the keys of the issuer of tokens cannot be fetched", 1)
+	h = h.as(startIssuer(t, address).sign(roles("lab-admin")))
+	late, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for { // the host asks again after 5 s, whoever comes in between
+		status := h.status(t, "GET", "/tools", "")
+		if status == 200 {
+			return
+		}
+		if wantStatus(t, "until the host asks again", status, 503); late.Err() != nil {
+			t.Fatal("the host does not find the issuer that is there now")
+		}
+	}
+}
+
+func TestClientsFindTheIssuer(t *testing.T) {
+	i := startIssuer(t, "127.0.0.1:0")
+	h := trusting(t, i.url)
+	h.token = ""
+	for path, resource := range map[string]string{"": h.url, "/mcp": h.url + "/mcp"} {
+		metadata := h.url + "/.well-known/oauth-protected-resource" + path
+		doc, err := oauthex.GetProtectedResourceMetadata(t.Context(), metadata, resource, http.DefaultClient)
+		if err != nil || len(doc.AuthorizationServers) != 1 || doc.AuthorizationServers[0] != i.url {
+			t.Errorf("GET %s = %+v, %v; want the issuer, for %s", metadata, doc, err, resource)
+		}
+	}
+	for path, method := range map[string]string{"/mcp": "POST", "/tools": "GET", "/events": "GET"} {
+		r := h.send(t, method, path, "")
+		all, err := oauthex.ParseWWWAuthenticate(r.header.Values("WWW-Authenticate"))
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%s: WWW-Authenticate %q: %v", path, r.header.Values("WWW-Authenticate"), err)
+		}
+		if got, want := all[0].Params["resource_metadata"], h.url+"/.well-known/oauth-protected-resource/mcp"; got != want {
+			t.Errorf("%s: resource_metadata is %s, want %s", path, got, want)
+		}
+	}
+	wantStatus(t, "the metadata for another Host",
+		h.status(t, "GET", "/.well-known/oauth-protected-resource", "", "Host", "evil.example"), 403)
+	none := serve(t, "lab")
+	wantStatus(t, "the metadata of a host without an issuer",
+		none.as(none.token).status(t, "GET", "/.well-known/oauth-protected-resource", ""), 404)
+}
+
+func TestTheOfficialClientComesInWithATokenOfTheIssuer(t *testing.T) {
+	i := startIssuer(t, "127.0.0.1:0")
+	h := trusting(t, i.url)
+	s := h.as(i.sign(roles("lab-caller"))).mcp(t)
+	if got := listed(t, s); len(got) < 6 {
+		t.Errorf("tools/list = %v, want all", got)
+	}
+	if _, kind := mcpDoor(s)(t, "NoopTool", "{}"); kind != "" {
+		t.Errorf("a call = %q", kind)
+	}
+	client := mcp.NewClient(&mcp.Implementation{Name: "e2e", Version: "1"}, nil)
+	if _, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
+		Endpoint: h.url + "/mcp", HTTPClient: &http.Client{Transport: bearer{i.sign(claims{"aud": "elsewhere"})}},
+	}, nil); err == nil {
+		t.Error("a token for others lets the client in")
+	}
+}
+
+// TestTheOfficialClientFindsItsOwnWayIn knows nothing but the address of /mcp: the client is sent away, reads where
+// tokens come from, gets one for what the host says that it is, and is let in.
+func TestTheOfficialClientFindsItsOwnWayIn(t *testing.T) {
+	i := startIssuer(t, "127.0.0.1:0")
+	port := freePort(t)
+	endpoint := "http://127.0.0.1:" + port + "/mcp"
+	configured(t, fmt.Sprintf("server: {port: %s}\noidc: {issuer: %q, audience: [%q], default_role: caller}\n", port, i.url, endpoint))
+	handler, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
+		PreregisteredClient: &oauthex.ClientCredentials{ClientID: "assistant"},
+		RedirectURL:         "http://127.0.0.1/callback", AuthorizationCodeFetcher: agree,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := connect(t, &mcp.StreamableClientTransport{Endpoint: endpoint, OAuthHandler: handler})
+	if _, kind := mcpDoor(s)(t, "NoopTool", "{}"); kind != "" || len(listed(t, s)) < 6 {
+		t.Errorf("a call = %q, tools/list = %v; want that both do", kind, listed(t, s))
+	}
+}
+
+// agree is the browser, and the person before it.
+func agree(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, args.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req) // which does not follow
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	back, err := url.Parse(resp.Header.Get("Location"))
+	if err != nil || resp.StatusCode != http.StatusFound {
+		return nil, errors.Join(err, fmt.Errorf("the issuer answers %s", resp.Status))
+	}
+	return &auth.AuthorizationResult{Code: back.Query().Get("code"), State: back.Query().Get("state")}, nil
+}
+
+// TestAnIssuerThatHangs holds nobody up but those who wait for it.
+func TestAnIssuerThatHangs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	address := "http://" + l.Addr().String()
+	far := startIssuer(t, "127.0.0.1:0")
+	h := trusting(t, address)
+	secret := h.command(t, "token", "create", "by-hand")
+	token := far.sign(claims{"iss": address})
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan error, 3)
+	for range cap(waiting) {
+		go func() {
+			_, _, err := h.as(token).do(ctx, "GET", "/tools", "")
+			waiting <- err
+		}()
+	}
+	h.as(secret).ask(t, "POST", execute, "{}", 200, nil)
+	cancel()
+	for range cap(waiting) {
+		if err := <-waiting; !errors.Is(err, context.Canceled) {
+			t.Errorf("a request with a token of it = %v, want that it waits", err)
+		}
+	}
+	h.stop() // which does not wait for it either
+}
