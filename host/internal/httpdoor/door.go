@@ -156,6 +156,7 @@ type Door struct {
 	conns    *conns.Conns
 	streams  *streams
 	familiar *lru.Cache[familiar, struct{}]
+	apart    bool                     // the routes of administrators are at another address
 	document atomic.Pointer[document] // of the catalog that was last asked for
 }
 
@@ -223,7 +224,7 @@ func (d *Door) AdminOnly(s Side) *Door {
 func (d *Door) WithoutAdmin() *Door {
 	side := Side{Hosts: d.cfg.Hosts, TLS: d.cfg.TLS, Peer: d.cfg.Peer}
 	without := d.side(side, func(r route) bool { return r.role != auth.Admin })
-	without.cfg.Closing = d.cfg.Closing
+	without.cfg.Closing, without.apart = d.cfg.Closing, true
 	return without
 }
 

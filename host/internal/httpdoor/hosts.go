@@ -20,7 +20,11 @@ type Hosts struct {
 func HostsOf(bind string, more ...string) Hosts {
 	h := hostsOf(bind)
 	for _, name := range more {
-		h.Names = append(h.Names, strings.ToLower(strings.Trim(name, "[]")))
+		name = strings.ToLower(strings.Trim(name, "[]"))
+		if addr, err := netip.ParseAddr(name); err == nil {
+			name = addr.String() // as browsers write it
+		}
+		h.Names = append(h.Names, name)
 	}
 	slices.Sort(h.Names)
 	h.Names = slices.Compact(h.Names)

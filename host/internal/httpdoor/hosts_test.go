@@ -40,10 +40,15 @@ func TestWhichHostsAreServed(t *testing.T) {
 		"":   {"10.0.0.1": true, "localhost": true, "evil.example": false, "": false},
 		"10.0.0.1": {"10.0.0.1:8080": true, "10.0.0.1": true, "localhost": false, "127.0.0.1": false,
 			"10.0.0.2": false, "": false},
+		"127.0.0.1 Gate.lab.example [FD00:0::1] 10.0.0.7": {
+			"gate.lab.example": true, "gate.lab.example:8443": true, "localhost": true, "[fd00::1]:8443": true,
+			"10.0.0.7": true, "lab.example": false, "10.0.0.8": false, "fd00::2": false,
+		},
 		"Gate.Lab.Example": {"gate.lab.example:8080": true, "GATE.lab.example": true, "lab.example": false,
 			"10.0.0.1": false, "": false},
 	} {
-		d := newDoor(t, func(c *Config) { c.Hosts = HostsOf(bind) })
+		bind, more, _ := strings.Cut(bind, " ")
+		d := newDoor(t, func(c *Config) { c.Hosts = HostsOf(bind, strings.Fields(more)...) })
 		for host, allowed := range hosts {
 			r := request("GET", "/livez", "")
 			r.Host = host

@@ -101,9 +101,13 @@ func (r route) allowed() string {
 }
 
 func (d *Door) notFound(w http.ResponseWriter, r *http.Request) {
+	apart := ""
+	if d.apart {
+		apart = "; administrators have an address of their own (admin.listen)"
+	}
 	d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindValidation, "there is no such route").
 		Suggest("GET / lists the routes; a tool's name has 1 to 64 characters of [A-Za-z0-9_-], "+
-			"a plugin's in a path 1 to 255 of [A-Za-z0-9._+@-]"))
+			"a plugin's in a path 1 to 255 of [A-Za-z0-9._+@-]%s", apart))
 }
 
 // otherEndpoint stands for requests of no route.
