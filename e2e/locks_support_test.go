@@ -226,6 +226,18 @@ func (h *host) command(t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// setting is a variable of the host's environment.
+func (h *host) setting(t *testing.T, name string) string {
+	t.Helper()
+	for _, setting := range h.cmd.Env {
+		if value, ok := strings.CutPrefix(setting, name+"="); ok {
+			return value
+		}
+	}
+	t.Fatalf("the environment of the host has no %s", name)
+	return ""
+}
+
 // address is where a host listens.
 func (h *host) address(t *testing.T) string {
 	t.Helper()
@@ -249,6 +261,7 @@ type refusedLine struct {
 	Event, Client, Remote, Door string
 	Actor, Action, Error, Rule  string
 	ErrorType                   string `json:"error_type"`
+	CorrelationID               string `json:"correlation_id"`
 	Repeats                     int
 	Facts                       map[string]string
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -170,6 +171,12 @@ func TestADoorForOtherMachinesNeedsTLS(t *testing.T) {
 			t.Errorf("a door %s: %s, want that it names %s", what, out, row.key)
 		}
 	}
+	if err := os.Chmod(f.key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out := refusesToStart(t, "server: {port: 0}\n"+withTLS); !strings.Contains(out, f.key) {
+		t.Errorf("a key that everybody can read: %s, want that it names the file", out)
+	}
 	h := configured(t, proxy)
 	h.token = h.showToken()
 	h.wantWays(t, "behind a proxy", h.token, 200)
@@ -254,23 +261,18 @@ func TestClientsComeInByTheirCertificates(t *testing.T) {
 		"an admin's, a bad token":     {a.named(t, "x", "", "spiffe://lab/worker", ""), "bad", "", 401, 401, 401, 401},
 	} {
 		c := h.by(a.client(t, row.shown)).as(row.bearer)
-		id := strings.ReplaceAll(what, " ", "-")
-		id = strings.Map(func(r rune) rune {
-			if r == '\'' || r == ',' {
-				return -1
-			}
-			return r
-		}, id)
+		id := strings.NewReplacer(" ", "-", "'", "", ",", "").Replace(what)
 		wantStatus(t, what+": GET /tools", c.status(t, "GET", "/tools", ""), row.tools)
 		wantStatus(t, what+": a call", c.status(t, "POST", execute, `{"correlation_id":"`+id+`"}`), row.execute)
 		wantStatus(t, what+": a call of another tool", c.status(t, "POST", "/tools/TrueTool/execute", "{}"), row.other)
 		wantStatus(t, what+": GET /config", c.status(t, "GET", "/config", ""), row.admin)
-		for _, l := range about(trail(t, stateOf(t, h)), id) {
+		lines := about(trail(t, stateOf(t, h)), id)
+		for _, l := range lines {
 			if l.Client != row.client {
 				t.Errorf("%s: the trail names %q, want %q", what, l.Client, row.client)
 			}
 		}
-		if found := about(trail(t, stateOf(t, h)), id); row.tools == 200 && len(found) == 0 {
+		if row.tools == 200 && len(lines) == 0 {
 			t.Errorf("%s: the trail has no line of the call", what)
 		}
 	}
@@ -278,16 +280,32 @@ func TestClientsComeInByTheirCertificates(t *testing.T) {
 	wantStatus(t, "with a token alone", h.by(a.client(t)).as(operator).status(t, "GET", "/tools", ""), 200)
 }
 
+// TestWhoIsNotNamedAnyMoreGoes takes a certificate out of the configuration, while its connection is open.
+func TestWhoIsNotNamedAnyMoreGoes(t *testing.T) {
+	h, a := mutual(t, "optional")
+	file := h.setting(t, "MCP_CONFIG_FILE")
+	scanner := h.by(a.client(t, a.named(t, "scanner-7", "", "", ""))).as("")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := scanner.open(t, "GET", "/events", "")
+	defer stream.Body.Close()
+	wantStatus(t, "who is named yet", scanner.status(t, "POST", execute, "{}"), 200)
+	replace(t, file, strings.Replace(string(before), "cn:scanner-7", "cn:scanner-8", 1))
+	raw, err := io.ReadAll(stream.Body) // to its end
+	if err != nil || !strings.Contains(string(raw), "not valid any more") {
+		t.Errorf("the stream ended with %v: %s, want it to say why", err, raw)
+	}
+	wantStatus(t, "who was named", scanner.status(t, "POST", execute, "{}"), 401)
+	next := h.by(a.client(t, a.named(t, "scanner-8", "", "", ""))).as("")
+	wantStatus(t, "who is named", next.status(t, "POST", execute, "{}"), 200)
+}
+
 // stateOf is the state directory of a host.
 func stateOf(t *testing.T, h *host) string {
 	t.Helper()
-	for _, setting := range h.cmd.Env {
-		if dir, ok := strings.CutPrefix(setting, "XDG_STATE_HOME="); ok {
-			return filepath.Join(dir, "gatehouse")
-		}
-	}
-	t.Fatal("the host has no state directory")
-	return ""
+	return filepath.Join(h.setting(t, "XDG_STATE_HOME"), "gatehouse")
 }
 
 func TestCertificatesOfOthersEndTheHandshake(t *testing.T) {

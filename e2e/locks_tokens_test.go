@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -32,6 +34,7 @@ func (h *host) wantWays(t *testing.T, what, token string, want int) {
 // for: when a command has returned, all has been done.
 func TestTokensAreInForceWithTheNextRequest(t *testing.T) {
 	h := serve(t, "lab", "MCP_AUTH_MAX_FAILURES=100000")
+	defer h.busy(t)()
 	for range 10 {
 		first := h.command(t, "token", "create", "ci")
 		h.wantWays(t, "created", first, 200)
@@ -46,6 +49,81 @@ func TestTokensAreInForceWithTheNextRequest(t *testing.T) {
 		h.wantWays(t, "revoked", third, 401)
 	}
 	h.wantWays(t, "which nobody touched", h.token, 200)
+}
+
+// busy has clients come all the time, whose token nobody touches, until it is told to stop.
+func (h *host) busy(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if status, body, err := h.do(ctx, "GET", "/plugins", ""); err == nil && status != 200 {
+					t.Errorf("a client whom nobody touches = %d %s, want 200", status, body)
+				}
+			}
+		})
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// TestTheGeneratedTokenIsOneToo changes the token that everybody begins with.
+func TestTheGeneratedTokenIsOneToo(t *testing.T) {
+	h := serve(t, "lab")
+	first := h.token
+	second := h.command(t, "token", "rotate", "default")
+	h.wantWays(t, "generated, before", first, 401)
+	h.wantWays(t, "generated, rotated", second, 200)
+	if out := h.command(t, "token", "show"); out != second {
+		t.Errorf("token show = %s, want the one in force", out)
+	}
+	h.command(t, "tools", "disable", "TrueTool", "--url", h.url) // finds it by itself
+	if _, kind := h.as(second).rest(t, "TrueTool", "{}"); kind != "disabled" {
+		t.Errorf("a call = %q, want disabled", kind)
+	}
+	h.as(second).ask(t, "DELETE", "/tokens/default", "", 200, nil)
+	h.wantWays(t, "generated, revoked", second, 401)
+}
+
+// TestTheConfigurationSaysWhoComesIn reloads it: who is named comes in, who is not goes, streams included.
+func TestTheConfigurationSaysWhoComesIn(t *testing.T) {
+	const none = "server: {port: 0}\n"
+	h := configured(t, none)
+	file := h.setting(t, "MCP_CONFIG_FILE")
+	generated := h.showToken()
+	h.wantWays(t, "generated", generated, 200)
+	h.wantWays(t, "not named yet", operator, 401)
+	s := h.as(generated).events(t, "")
+	replace(t, file, none+"auth: {tokens: ["+operatorToken("admin")+"]}\n")
+	s.await(t, "bye", "not valid any more")
+	h.wantWays(t, "generated, where others are named", generated, 401)
+	h.wantWays(t, "named", operator, 200)
+	s = h.as(operator).events(t, "")
+	replace(t, file, none+"auth: {tokens: ["+operatorToken("viewer")+"]}\n")
+	s.await(t, "bye", "not valid any more") // it may less than when it came
+	wantStatus(t, "who is a viewer by now", h.as(operator).status(t, "GET", "/config", ""), 403)
+	s = h.as(operator).events(t, "")
+	replace(t, file, none)
+	s.await(t, "bye", "not valid any more")
+	h.wantWays(t, "not named any more", operator, 401)
+	h.wantWays(t, "generated, where nobody is named", generated, 200)
+}
+
+// TestHostsOfOneStateDirectoryShareTheirTokens changes at one what is then in force at the other.
+func TestHostsOfOneStateDirectoryShareTheirTokens(t *testing.T) {
+	state := "STATE_DIRECTORY=" + t.TempDir()
+	one, other := serve(t, "lab", state), serve(t, "lab", state)
+	var made struct{ Token string }
+	for range 5 {
+		one.ask(t, "POST", "/tokens", `{"name":"shared"}`, 201, &made)
+		other.wantWays(t, "made at another host", made.Token, 200)
+		other.ask(t, "DELETE", "/tokens/shared", "", 200, nil)
+		one.wantWays(t, "revoked at another host", made.Token, 401)
+	}
 }
 
 // TestStreamsEndWithTheirToken opens streams, and takes their credentials away by each of the ways to do so.
@@ -236,6 +314,7 @@ func TestRoles(t *testing.T) {
 // TestTokensLeaveATraceAndNoSecret does all that can be done with tokens, and reads all that can be read.
 func TestTokensLeaveATraceAndNoSecret(t *testing.T) {
 	h := serve(t, "lab", "LOG_LEVEL=DEBUG")
+	s := h.events(t, "")
 	secrets := map[string]string{"of the operator": h.token, "that is nobody's": "gth_nobody-has-this-secret-at-all-0123456789"}
 	wantStatus(t, "nobody's token", h.as(secrets["that is nobody's"]).status(t, "GET", "/tools", ""), 401)
 	note := func(what, secret string) {
@@ -260,6 +339,9 @@ func TestTokensLeaveATraceAndNoSecret(t *testing.T) {
 		"metrics":    get(t, h.url+"/metrics", h.token),
 	}
 	h.ask(t, "DELETE", "/tokens/rest", "", 200, nil)
+	h.ask(t, "POST", execute, `{"correlation_id":"at-last"}`, 200, nil)
+	s.await(t, "call.finished", "at-last")
+	texts["the events"] = fmt.Sprint(s.seen)
 	h.stop()
 	texts["the trail"], texts["the log"] = strings.Join(trailLines(t, h), "\n"), h.log.String()
 	wantNoSecrets(t, texts, secrets)

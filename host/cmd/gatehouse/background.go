@@ -91,5 +91,7 @@ func (h *host) serveMetrics(ctx context.Context, l net.Listener) error {
 		return errors.Join(err, l.Close())
 	}
 	side := httpdoor.Side{Hosts: httpdoor.HostsOf(h.config().Metrics.PrometheusHost, h.config().Server.AllowedHosts...), TLS: h.tls}
-	return door.MetricsOnly(side).Serve(ctx, l, time.Second)
+	port := door.MetricsOnly(side)
+	h.scraped.Store(port)
+	return port.Serve(ctx, l, time.Second)
 }

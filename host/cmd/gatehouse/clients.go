@@ -88,8 +88,11 @@ func (h *host) letIn(cfg *config.Config) error {
 		h.log.Warn("a token of the state directory does not come in: the configuration has one of its name", "name", name)
 	}
 	if noDoor := cfg.Server.Transport != "http" && cfg.Metrics.PrometheusPort == 0; noDoor || named ||
-		cfg.Auth.Mode == config.AuthNone || h.tokens.Any() {
+		cfg.Auth.Mode == config.AuthNone {
 		return nil
+	}
+	if all, err := h.store.List(); err != nil || len(all) > 0 { // those that have run out were meant to
+		return err
 	}
 	_, created, err := h.store.Ensure()
 	if err != nil {

@@ -16,7 +16,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
-	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/peer"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/tlscert"
 )
@@ -124,20 +123,6 @@ func (h *host) newDoors(cfg httpdoor.Config, adminSocket net.Listener) (*doors, 
 	}
 	h.open.Store(all)
 	return all, nil
-}
-
-// sample counts the connections of all doors.
-func (d *doors) sample() metrics.HTTPSample {
-	s := d.public.Connections()
-	if d.admin != nil {
-		a := d.admin.Connections()
-		s.Pending, s.Idle, s.Active = s.Pending+a.Pending, s.Idle+a.Idle, s.Active+a.Active
-		s.Evicted, s.Over = s.Evicted+a.Evicted, s.Over+a.Over
-	}
-	return metrics.HTTPSample{
-		Connections: map[string]int{"pending": s.Pending, "idle": s.Idle, "active": s.Active},
-		Evicted:     s.Evicted, Over: s.Over,
-	}
 }
 
 // adminSide is how administrators come in. At a socket the kernel says who they are: root and the user of this

@@ -26,6 +26,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/manifests"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
@@ -53,12 +54,13 @@ type host struct {
 	failures *auth.Failures
 	// endIssuer waits for what is fetched from the issuer of tokens; nil: there is none.
 	endIssuer func() error
-	tls       *tls.Config           // nil: none
-	keeper    *tlscert.Keeper       // of the certificate; nil: there is none
-	open      atomic.Pointer[doors] // nil: until they are
-	cgroup    *proc.Cgroup          // nil: plugins get none of their own
-	trail     *audit.Trail          // nil: none is kept
-	checker   *health.Checker       // nil: until it serves
+	tls       *tls.Config                   // nil: none
+	keeper    *tlscert.Keeper               // of the certificate; nil: there is none
+	open      atomic.Pointer[doors]         // nil: until they are
+	scraped   atomic.Pointer[httpdoor.Door] // on the port of the metrics; nil: there is none
+	cgroup    *proc.Cgroup                  // nil: plugins get none of their own
+	trail     *audit.Trail                  // nil: none is kept
+	checker   *health.Checker               // nil: until it serves
 
 	// changed is what a door wants to be told when the catalog changed.
 	changed atomic.Pointer[func()]

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 
@@ -61,14 +63,18 @@ func noRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastR
 // ownCertificate makes a client that speaks to a host with exactly the certificate of the configuration: its names
 // need not be those of the address, nor its issuer known to this machine.
 func ownCertificate(cfg config.TLS) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+	raw, err := os.ReadFile(cfg.CertFile)
 	if err != nil {
 		return nil, fmt.Errorf("tls.cert_file: %w; name the host with --url", err)
+	}
+	own, _ := pem.Decode(raw)
+	if own == nil || own.Type != "CERTIFICATE" {
+		return nil, fmt.Errorf("tls.cert_file: %s does not begin with a certificate; name the host with --url", cfg.CertFile)
 	}
 	return &tls.Config{
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection compares the whole certificate
 		VerifyConnection: func(s tls.ConnectionState) error {
-			if len(s.PeerCertificates) == 0 || !bytes.Equal(s.PeerCertificates[0].Raw, pair.Certificate[0]) {
+			if len(s.PeerCertificates) == 0 || !bytes.Equal(s.PeerCertificates[0].Raw, own.Bytes) {
 				return errors.New("the certificate is another than that of tls.cert_file")
 			}
 			return nil

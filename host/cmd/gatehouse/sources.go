@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/logs"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/metrics"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
@@ -49,14 +50,32 @@ func (h *host) sources() metrics.Sources {
 }
 
 func (h *host) httpSample() metrics.HTTPSample {
-	var s metrics.HTTPSample
-	if open := h.open.Load(); open != nil {
-		s = open.sample()
+	s := metrics.HTTPSample{Connections: map[string]int{"pending": 0, "idle": 0, "active": 0}}
+	for _, door := range h.doors() {
+		c := door.Connections()
+		s.Connections["pending"] += c.Pending
+		s.Connections["idle"] += c.Idle
+		s.Connections["active"] += c.Active
+		s.Evicted, s.Over = s.Evicted+c.Evicted, s.Over+c.Over
 	}
 	if h.keeper != nil {
 		s.Certificate = h.keeper.NotAfter()
 	}
 	return s
+}
+
+// doors are those that are open now.
+func (h *host) doors() (all []*httpdoor.Door) {
+	if open := h.open.Load(); open != nil {
+		all = append(all, open.public)
+		if open.admin != nil {
+			all = append(all, open.admin)
+		}
+	}
+	if port := h.scraped.Load(); port != nil {
+		all = append(all, port)
+	}
+	return all
 }
 
 func (h *host) pluginSamples() []metrics.PluginSample {

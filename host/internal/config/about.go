@@ -17,7 +17,7 @@ var about = map[string]string{
 		"server.host implies",
 	"server.allowed_origins":            "origins of web pages that may call, as browsers write them",
 	"server.max_connections":            "HTTP connections at a time",
-	"server.max_connections_per_client": "of them, those of one address",
+	"server.max_connections_per_client": "of them, those of one address over which something is served; more are answered 429",
 	"server.max_streams_per_client":     "streams of one client at a time",
 	"server.shutdown_grace_period":      "seconds for calls in flight at the end",
 	"server.state_dir":                  "absolute path for what outlives a restart; empty: the user's own",

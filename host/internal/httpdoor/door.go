@@ -18,7 +18,9 @@
 //	GET  /config                what is in force, secrets redacted
 //	GET  /metrics               Prometheus text, or JSON
 //	GET  /events                server-sent events
+//	GET  /tokens, POST /tokens, /tokens/{name}/rotate, DELETE /tokens/{name}
 //	GET  /openapi.json
+//	GET  /.well-known/oauth-protected-resource, and the same with /mcp behind it
 //	ANY  /mcp                   MCP Streamable HTTP
 package httpdoor
 

@@ -81,7 +81,8 @@ func TestChangesThatAreNotGood(t *testing.T) {
 			remove(t, s.cfg.KeyFile)
 			mkdir(t, s.cfg.KeyFile)
 		},
-		"others can read the new key":    func(s *scene, p pair) { s.put(t, p); chmod(t, s.cfg.KeyFile, 0o640) },
+		"others can read the new key":    func(s *scene, p pair) { s.put(t, p); chmod(t, s.cfg.KeyFile, 0o644) },
+		"the group can write the key":    func(s *scene, _ pair) { chmod(t, s.cfg.KeyFile, 0o660) },
 		"others can read the key by now": func(s *scene, _ pair) { chmod(t, s.cfg.KeyFile, 0o604) },
 		"it has expired":                 func(s *scene, _ pair) { s.put(t, s.ca.issue(t, "old", -time.Hour)) },
 	} {

@@ -104,6 +104,10 @@ func (k *Keeper) readOnce() (c contents, err error) {
 	return c, err
 }
 
+// open are the rights on a key that are too much. Its group may read it: so keys are handed to services, by the
+// packages of distributions (root:ssl-cert) as by Kubernetes (fsGroup).
+const open = 0o037
+
 func readFile(name string, secret bool) ([]byte, error) {
 	info, err := os.Stat(name) // to open a pipe would wait for a writer
 	if err != nil {
@@ -120,9 +124,9 @@ func readFile(name string, secret bool) ([]byte, error) {
 	if info, err = f.Stat(); err != nil {
 		return nil, err
 	}
-	if mode := info.Mode().Perm(); secret && mode&0o077 != 0 {
-		return nil, fmt.Errorf("the key in %s can be read or written by others (mode %04o); make it safe with: "+
-			"chmod 600 %s", name, mode, name)
+	if mode := info.Mode().Perm(); secret && mode&open != 0 {
+		return nil, fmt.Errorf("the key in %s is open to others (mode %04o); allowed are its owner and, to read it, its "+
+			"group; make it safe with: chmod 640 %s", name, mode, name)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(raw) > maxFile {
