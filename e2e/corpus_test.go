@@ -236,31 +236,38 @@ func (a *attacker) drips(t *testing.T, l hostileLine) {
 		t.Errorf("%s: %v", l.ID, err)
 		return
 	}
+	within := time.Duration(l.Drip.Within) * time.Second
+	if l.Drip.ReadNothing {
+		<-time.After(within) // what the line is about
+		a.closed(t, l, c)
+		return
+	}
 	closed := make(chan struct{}) // closed by the reader
 	go func() {
 		defer close(closed)
 		_, _ = io.Copy(io.Discard, c)
 	}()
-	if l.Drip.ReadNothing {
-		_ = c.SetReadDeadline(time.Time{})
-	}
-	var tick <-chan time.Time
-	if l.Drip.EveryMs > 0 {
-		ticker := time.NewTicker(time.Duration(l.Drip.EveryMs) * time.Millisecond)
-		defer ticker.Stop()
-		tick = ticker.C
-	}
-	late := time.After(time.Duration(l.Drip.Within) * time.Second)
+	tick, late := time.NewTicker(time.Duration(l.Drip.EveryMs)*time.Millisecond), time.After(within)
+	defer tick.Stop()
 	for {
 		select {
 		case <-closed:
 			return
-		case <-tick:
+		case <-tick.C:
 			_, _ = c.Write([]byte("x")) // it may be closed in this moment
 		case <-late:
-			t.Errorf("%s (%s): the connection is open after %d s", l.ID, l.Why, l.Drip.Within)
+			t.Errorf("%s (%s): the connection is open after %v", l.ID, l.Why, within)
 			return
 		}
+	}
+}
+
+// closed sees that the host has closed a connection of which nothing was read.
+func (a *attacker) closed(t *testing.T, l hostileLine, c net.Conn) {
+	t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second)) // for what lies in the buffers
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%s (%s): the connection is open after %d s", l.ID, l.Why, l.Drip.Within)
 	}
 }
 

@@ -48,14 +48,14 @@ var adminRoutes = []struct {
 	{"POST", "/tokens/apart/rotate", "", 200}, {"DELETE", "/tokens/apart", "", 200},
 	{"POST", "/tools/TrueTool/disable", "", 200}, {"POST", "/tools/TrueTool/enable", "", 200},
 	{"POST", "/tools/TrueTool/breaker/open", "", 200}, {"POST", "/tools/TrueTool/breaker/close", "", 200},
-	{"POST", "/plugins/lab/restart", "", 200}, {"POST", "/plugins/lab/stop", "", 200}, {"POST", "/plugins/lab/start", "", 200},
-	{"POST", "/plugins/verify", "", 200},
+	{"POST", "/plugins/lab/restart", "", 200}, {"POST", "/plugins/lab/stop", "", 200},
+	{"POST", "/plugins/lab/start", "", 200}, {"POST", "/plugins/verify", "", 200},
 }
 
 // callRoutes are those of everybody that administrators' address does not have.
 var callRoutes = []struct{ method, path, body string }{
-	{"POST", execute, "{}"}, {"POST", "/tools/NoopTool/plan", "{}"}, {"POST", "/mcp", initialize}, {"GET", "/mcp", ""},
-	{"GET", "/events", ""},
+	{"POST", execute, "{}"}, {"POST", "/tools/NoopTool/plan", "{}"}, {"POST", "/mcp", initialize},
+	{"GET", "/mcp", ""}, {"GET", "/events", ""},
 }
 
 // wantApart asks both sides for all routes.
@@ -64,7 +64,8 @@ func wantApart(t *testing.T, public, admin *host) {
 	for _, to := range adminRoutes {
 		what := to.method + " " + to.path
 		// 405 of a path that is also the name of a plugin, which may be looked at.
-		if got := public.status(t, to.method, to.path, to.body); got != 404 && (got != 405 || to.path != "/plugins/verify") {
+		if got := public.status(t, to.method, to.path, to.body); got != 404 &&
+			(got != 405 || to.path != "/plugins/verify") {
 			t.Errorf("%s of the public side = %d, want 404", what, got)
 		}
 		if r := admin.send(t, to.method, to.path, to.body); r.status != to.good {
@@ -73,18 +74,22 @@ func wantApart(t *testing.T, public, admin *host) {
 	}
 	for _, to := range callRoutes {
 		what := to.method + " " + to.path
-		wantStatus(t, what+" of the administrators' side", admin.status(t, to.method, to.path, to.body, acceptMCP...), 404)
-		if got := public.status(t, to.method, to.path, to.body, acceptMCP...); got == 404 && to.path != "/mcp" || got == 403 {
+		wantStatus(t, what+" of the administrators' side",
+			admin.status(t, to.method, to.path, to.body, acceptMCP...), 404)
+		if got := public.status(t, to.method, to.path, to.body, acceptMCP...); got == 404 && to.path != "/mcp" ||
+			got == 403 {
 			t.Errorf("%s of the public side = %d, want it there", what, got)
 		}
 	}
-	for _, path := range []string{"/", "/livez", "/readyz", "/tools", "/tools/NoopTool", "/plugins", "/metrics", "/openapi.json"} {
+	for _, path := range []string{"/", "/livez", "/readyz", "/tools", "/tools/NoopTool", "/plugins",
+		"/metrics", "/openapi.json"} {
 		wantStatus(t, path+" of the public side", public.status(t, "GET", path, ""), 200)
 		wantStatus(t, path+" of the administrators' side", admin.status(t, "GET", path, ""), 200)
 	}
 	for side, has := range map[*host]string{public: "/execute", admin: "/config"} {
 		r := side.send(t, "GET", "/openapi.json", "")
-		if both := strings.Contains(r.body, `"/config"`) && strings.Contains(r.body, "/execute\""); both || !strings.Contains(r.body, has) {
+		if both := strings.Contains(r.body, `"/config"`) && strings.Contains(r.body, "/execute\""); both ||
+			!strings.Contains(r.body, has) {
 			t.Errorf("the document of %s has the routes of both sides, or not its own", side.url)
 		}
 	}
@@ -109,9 +114,12 @@ func TestAdministratorsHaveASocket(t *testing.T) {
 	var made struct{ Token string }
 	admin.ask(t, "POST", "/tokens", `{"name":"new"}`, 201, &made)
 	h.as(made.Token).ask(t, "POST", execute, "{}", 200, nil)
-	wantStatus(t, "another Host at the socket", admin.status(t, "GET", "/config", "", "Host", "evil.example"), 403)
-	wantStatus(t, "another site at the socket", admin.status(t, "GET", "/config", "", "Origin", "https://evil.example"), 403)
-	wantStatus(t, "the name of the socket, elsewhere", h.status(t, "GET", "/tools", "", "Host", "gatehouse"), 403)
+	wantStatus(t, "another Host at the socket", admin.status(t, "GET", "/config", "", "Host", "evil.example"),
+		403)
+	wantStatus(t, "another site at the socket",
+		admin.status(t, "GET", "/config", "", "Origin", "https://evil.example"), 403)
+	wantStatus(t, "the name of the socket, elsewhere", h.status(t, "GET", "/tools", "", "Host", "gatehouse"),
+		403)
 	own, disabled := fmt.Sprint("uid:", os.Geteuid()), 0
 	for _, l := range h.trailed(t, "admin") {
 		if l.Actor != own {
@@ -130,8 +138,8 @@ func TestAdministratorsHaveASocket(t *testing.T) {
 	}
 }
 
-// TestOthersNeedATokenAtTheSocket opens the socket to everybody, and comes as somebody else: who is root can. An
-// ordinary user is itself, and comes in.
+// TestOthersNeedATokenAtTheSocket opens the socket to everybody, and comes as somebody else: who is root can.
+// An ordinary user is itself, and comes in.
 func TestOthersNeedATokenAtTheSocket(t *testing.T) {
 	dir, err := os.MkdirTemp("", "gatehouse-e2e-") // where others can go
 	if err != nil {
@@ -149,7 +157,8 @@ func TestOthersNeedATokenAtTheSocket(t *testing.T) {
 	come := func(token string) (string, bool) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "gatehouse"), "tools", "disable", "NoopTool")
-		cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir, "XDG_STATE_HOME=" + dir, "MCP_ADMIN_LISTEN=unix:" + path, "GATEHOUSE_TOKEN=" + token}
+		cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir, "XDG_STATE_HOME=" + dir, "MCP_ADMIN_LISTEN=unix:" + path,
+			"GATEHOUSE_TOKEN=" + token}
 		if root {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		}
@@ -210,10 +219,12 @@ func TestAdministratorsHaveAPort(t *testing.T) {
 		admin := *h
 		admin.url = scheme + "://" + address
 		wantStatus(t, scheme+": without a token", admin.as("").status(t, "GET", "/config", ""), 401)
-		wantStatus(t, scheme+": with a bad one", admin.as("bad").status(t, "POST", "/tools/NoopTool/disable", ""), 401)
+		wantStatus(t, scheme+": with a bad one", admin.as("bad").status(t, "POST", "/tools/NoopTool/disable", ""),
+			401)
 		caller := h.command(t, "token", "create", "caller")
 		wantStatus(t, scheme+": as a caller", admin.as(caller).status(t, "GET", "/config", ""), 403)
-		wantStatus(t, scheme+": by another name", admin.status(t, "GET", "/config", "", "Host", "evil.example"), 403)
+		wantStatus(t, scheme+": by another name", admin.status(t, "GET", "/config", "", "Host", "evil.example"),
+			403)
 		wantApart(t, h, &admin)
 		h.command(t, "tools", "disable", "NoopTool") // finds it
 		h.ask(t, "POST", execute, "{}", 403, nil)

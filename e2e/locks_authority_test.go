@@ -130,7 +130,8 @@ type tlsFiles struct{ cert, key, clients string }
 func (a *authority) files(t *testing.T) tlsFiles {
 	t.Helper()
 	dir := t.TempDir()
-	f := tlsFiles{filepath.Join(dir, "host.crt"), filepath.Join(dir, "host.key"), filepath.Join(dir, "clients.crt")}
+	f := tlsFiles{filepath.Join(dir, "host.crt"), filepath.Join(dir, "host.key"),
+		filepath.Join(dir, "clients.crt")}
 	f.put(t, a.server(t))
 	writeFile(t, f.clients, a.pem)
 	return f

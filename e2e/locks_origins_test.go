@@ -7,7 +7,10 @@ import (
 	"testing"
 )
 
-const console = "https://console.lab.internal:8443"
+const (
+	lab     = "gatehouse.lab.internal" // a name of the host
+	console = "https://console.lab.internal:8443"
+)
 
 // named is a host that has one more name, and lets pages of two other origins call.
 func named(t *testing.T) *host {
@@ -23,12 +26,14 @@ var everywhere = []struct {
 	method, path, body string
 	good               int
 }{
-	{"GET", "/livez", "", 200}, {"GET", "/health", "", 0}, {"GET", "/tools", "", 200}, {"POST", execute, "{}", 200},
+	{"GET", "/livez", "", 200}, {"GET", "/health", "", 0}, {"GET", "/tools", "", 200},
+	{"POST", execute, "{}", 200},
 	{"POST", "/mcp", initialize, 200}, {"GET", "/events", "", 200}, {"GET", "/config", "", 200},
 	{"GET", "/metrics", "", 200}, {"GET", "/nowhere", "", 404}, {"PUT", "/tools", "", 405},
 }
 
-// wantEverywhere sends a request with some headers to all routes: each is answered as well as it can be, or refused.
+// wantEverywhere sends a request with some headers to all routes: each is answered as well as it can be, or
+// refused.
 func (h *host) wantEverywhere(t *testing.T, what string, let bool, header ...string) {
 	t.Helper()
 	for _, to := range everywhere {
@@ -44,10 +49,11 @@ func TestTheHostIsNamedAsItMayBe(t *testing.T) {
 	h := named(t)
 	port := h.address(t)[strings.LastIndexByte(h.address(t), ':'):]
 	for host, let := range map[string]bool{
-		"127.0.0.1" + port: true, "localhost" + port: true, "LocalHost": true, "[::1]" + port: true, "127.0.0.1:1": true,
-		"gatehouse.lab.internal": true, "GATEHOUSE.lab.internal:443": true,
+		"127.0.0.1" + port: true, "localhost" + port: true, "LocalHost": true, "[::1]" + port: true,
+		"127.0.0.1:1": true, "gatehouse.lab.internal": true, "GATEHOUSE.lab.internal:443": true,
 		"evil.example": false, "127.0.0.1.evil.example": false, "gatehouse.lab.internal.": false, "0.0.0.0": false,
-		"10.0.0.1" + port: false, "xgatehouse.lab.internal": false, "127.0.0.1:x": false, "[::1": false, "127.1": false,
+		"10.0.0.1" + port: false, "xgatehouse.lab.internal": false, "127.0.0.1:x": false, "[::1": false,
+		"127.1": false,
 	} {
 		h.wantEverywhere(t, "Host "+host, let, "Host", host)
 	}
@@ -64,10 +70,11 @@ func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 		let    bool
 		header []string
 	}{
-		"a program":                 {true, nil},
-		"its own page":              {true, []string{"Origin", h.url, "Sec-Fetch-Site", "same-origin"}},
-		"a named page":              {true, []string{"Origin", console, "Sec-Fetch-Site", "cross-site"}},
-		"a named page, same site":   {true, []string{"Origin", "http://127.0.0.1:3000", "Sec-Fetch-Site", "same-site"}},
+		"a program":    {true, nil},
+		"its own page": {true, []string{"Origin", h.url, "Sec-Fetch-Site", "same-origin"}},
+		"a named page": {true, []string{"Origin", console, "Sec-Fetch-Site", "cross-site"}},
+		"a named page, same site": {true, []string{"Origin", "http://127.0.0.1:3000", "Sec-Fetch-Site",
+			"same-site"}},
 		"an address bar":            {true, []string{"Sec-Fetch-Site", "none"}},
 		"another page":              {false, []string{"Origin", "https://evil.example"}},
 		"another port":              {false, []string{"Origin", "https://console.lab.internal"}},
@@ -79,8 +86,8 @@ func TestPagesOfOtherSitesAreRefused(t *testing.T) {
 		"two origins":               {false, []string{"Origin", console, "Origin", "https://evil.example"}},
 		"one that hides its origin": {false, []string{"Sec-Fetch-Site", "cross-site"}},
 		"one of the same site":      {false, []string{"Sec-Fetch-Site", "same-site"}},
-		"its own as a proxy has it": {false, []string{"Origin", "https://gatehouse.lab.internal", "X-Forwarded-Proto", "https",
-			"X-Forwarded-Host", "gatehouse.lab.internal"}},
+		"its own as a proxy has it": {false, []string{"Origin", "https://gatehouse.lab.internal",
+			"X-Forwarded-Proto", "https", "X-Forwarded-Host", "gatehouse.lab.internal"}},
 	} {
 		h.wantEverywhere(t, what, row.let, row.header...)
 	}
@@ -101,7 +108,8 @@ func TestNamedPagesMayReadAnswers(t *testing.T) {
 				t.Errorf("before %s: allowed are %s, want %s among them", what, allowed, name)
 			}
 		}
-		if methods := r.header.Get("Access-Control-Allow-Methods"); to.method != "PUT" && !strings.Contains(methods, to.method) {
+		if methods := r.header.Get("Access-Control-Allow-Methods"); to.method != "PUT" &&
+			!strings.Contains(methods, to.method) {
 			t.Errorf("before %s: allowed are %s", what, methods)
 		}
 		resp := h.open(t, to.method, to.path, to.body, append([]string{"Origin", console}, acceptMCP...)...)
@@ -110,7 +118,8 @@ func TestNamedPagesMayReadAnswers(t *testing.T) {
 		resp = h.open(t, to.method, to.path, to.body, acceptMCP...)
 		_ = resp.Body.Close()
 		wantCORS(t, what+" of a program", resp.Header, "")
-		foreign := h.send(t, "OPTIONS", to.path, "", "Origin", "https://evil.example", "Access-Control-Request-Method", to.method)
+		foreign := h.send(t, "OPTIONS", to.path, "", "Origin", "https://evil.example",
+			"Access-Control-Request-Method", to.method)
 		wantStatus(t, "before "+what+" of another page", foreign.status, 403)
 		wantCORS(t, what+" of another page", foreign.header, "")
 	}
@@ -143,7 +152,7 @@ func wantCORS(t *testing.T, what string, header http.Header, origin string) {
 
 // TestAProxyIsBelievedWhenItIsTrusted has a proxy at 127.0.0.2.
 func TestAProxyIsBelievedWhenItIsTrusted(t *testing.T) {
-	h := configured(t, "server: {port: 0, trusted_proxies: [127.0.0.2, 10.9.0.0/16], allowed_hosts: [gatehouse.lab.internal]}\n",
+	h := configured(t, "server: {port: 0, trusted_proxies: [127.0.0.2, 10.9.0.0/16]}\n",
 		"MCP_AUTH_MAX_FAILURES=3", "MCP_AUTH_FAILURES_PER=86400")
 	h.token = h.showToken()
 	proxy := h.by(from(t, "127.0.0.2"))
@@ -180,9 +189,11 @@ func TestAProxyIsBelievedWhenItIsTrusted(t *testing.T) {
 	}
 	for i := range 5 { // guesses count for who makes them, not for the proxy
 		status := map[bool]int{true: 401, false: 429}[i < 3]
-		wantStatus(t, "a guess", proxy.as("bad").status(t, "GET", "/tools", "", "X-Forwarded-For", "203.0.113.66"), status)
+		wantStatus(t, "a guess", proxy.as("bad").status(t, "GET", "/tools", "", "X-Forwarded-For",
+			"203.0.113.66"), status)
 	}
-	wantStatus(t, "a guess of another", proxy.as("bad").status(t, "GET", "/tools", "", "X-Forwarded-For", "203.0.113.67"), 401)
+	wantStatus(t, "a guess of another", proxy.as("bad").status(t, "GET", "/tools", "", "X-Forwarded-For",
+		"203.0.113.67"), 401)
 	h.log.waitFor(t, `"remote":"203.0.113.66"`, 5)
 }
 
@@ -212,7 +223,7 @@ func TestBehindAProxyPagesSpeakTLS(t *testing.T) {
 }
 
 func TestOnlyAProxySaysWhatThePageSees(t *testing.T) {
-	h := configured(t, "server: {port: 0, trusted_proxies: [127.0.0.2], allowed_hosts: [gatehouse.lab.internal]}\n"+
+	h := configured(t, "server: {port: 0, trusted_proxies: [127.0.0.2], allowed_hosts: ["+lab+"]}\n"+
 		"oidc: {issuer: 'https://issuer.example', audience: [gatehouse], default_role: caller}\n"+
 		"auth: {tokens: ["+operatorToken("admin")+"]}\n")
 	proxy := h.by(from(t, "127.0.0.2"))
@@ -223,13 +234,15 @@ func TestOnlyAProxySaysWhatThePageSees(t *testing.T) {
 		let    bool
 		header []string
 	}{
-		"its own page, through the proxy":          {proxy, true, append(page, seen...)},
-		"its own page, past the proxy":             {h, false, append(page, seen...)},
-		"through the proxy, which says no scheme":  {proxy, false, append(page, seen[2:]...)},
-		"through the proxy, which says no name":    {proxy, false, append(page, seen[:2]...)},
-		"another page, through the proxy":          {proxy, false, append([]string{"Origin", "https://evil.example"}, seen...)},
-		"another name, through the proxy":          {proxy, false, []string{"X-Forwarded-Host", "evil.example"}},
-		"a page of that name, through the proxy":   {proxy, false, []string{"X-Forwarded-Host", "evil.example", "Origin", "http://evil.example"}},
+		"its own page, through the proxy":         {proxy, true, append(page, seen...)},
+		"its own page, past the proxy":            {h, false, append(page, seen...)},
+		"through the proxy, which says no scheme": {proxy, false, append(page, seen[2:]...)},
+		"through the proxy, which says no name":   {proxy, false, append(page, seen[:2]...)},
+		"another page, through the proxy": {proxy, false,
+			append([]string{"Origin", "https://evil.example"}, seen...)},
+		"another name, through the proxy": {proxy, false, []string{"X-Forwarded-Host", "evil.example"}},
+		"a page of that name, through the proxy": {proxy, false,
+			[]string{"X-Forwarded-Host", "evil.example", "Origin", "http://evil.example"}},
 		"a program, past the proxy, with a name":   {h, true, []string{"X-Forwarded-Host", "evil.example"}},
 		"a program, through the proxy":             {proxy, true, seen},
 		"a program, through a proxy without words": {proxy, true, nil},

@@ -3,9 +3,7 @@ package e2e
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,8 +28,8 @@ func digest(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// configured is a host under a configuration that says all of it: nothing is asked of it when it serves, as it may
-// want what this test has not made yet.
+// configured is a host under a configuration that says all of it: nothing is asked of it when it serves, as
+// it may want what this test has not made yet.
 func configured(t *testing.T, yaml string, settings ...string) *host {
 	t.Helper()
 	h := unstarted(t, yaml, settings...)
@@ -71,8 +69,8 @@ func (h *host) served(t *testing.T) string {
 	}
 }
 
-// unstarted is a host with the plugin lab and a file of its own. The file says where it listens, so that commands
-// find it there.
+// unstarted is a host with the plugin lab and a file of its own. The file says where it listens, so that
+// commands find it there.
 func unstarted(t *testing.T, yaml string, settings ...string) *host {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "gatehouse.yaml")
@@ -128,91 +126,6 @@ func from(t *testing.T, address string) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// reply is an answer, read to its end.
-type reply struct {
-	status int
-	header http.Header
-	body   string
-	closes bool // the connection, behind the answer
-}
-
-// problem is what these tests read of a refusal.
-type problem struct {
-	Kind       string  `json:"error_type"`
-	RetryAfter float64 `json:"retry_after"`
-	Detail     string
-}
-
-func (r reply) problem(t *testing.T) (p problem) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(r.body), &p); err != nil {
-		t.Fatalf("%q is no problem: %v", r.body, err)
-	}
-	return p
-}
-
-// send sends a request with the host's token, if it has one, and more headers.
-func (h *host) send(t *testing.T, method, path, body string, header ...string) reply {
-	t.Helper()
-	resp := h.open(t, method, path, body, header...)
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return reply{resp.StatusCode, resp.Header, string(raw), resp.Close}
-}
-
-// open sends a request whose answer may have no end.
-func (h *host) open(t *testing.T, method, path, body string, header ...string) *http.Response {
-	t.Helper()
-	resp, err := h.try(t, method, path, body, header...)
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return resp
-}
-
-// try sends a request that need not be answered.
-func (h *host) try(t *testing.T, method, path, body string, header ...string) (*http.Response, error) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, h.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h.token != "" {
-		req.Header.Set("Authorization", "Bearer "+h.token)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Add(header[i], header[i+1])
-		if header[i] == "Host" {
-			req.Host = header[i+1]
-		}
-	}
-	return h.client.Do(req)
-}
-
-// status sends a request and returns the status alone; what stays open is closed.
-func (h *host) status(t *testing.T, method, path, body string, header ...string) int {
-	t.Helper()
-	resp := h.open(t, method, path, body, header...)
-	_ = resp.Body.Close()
-	return resp.StatusCode
-}
-
-const (
-	execute = "/tools/NoopTool/execute"
-
-	initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
-		`"capabilities":{},"clientInfo":{"name":"e2e","version":"1"}}}`
-)
-
-// acceptMCP is the header that /mcp wants.
-var acceptMCP = []string{"Accept", "application/json, text/event-stream"}
-
 // command runs gatehouse in the environment of the host, and returns what it prints for programs.
 func (h *host) command(t *testing.T, args ...string) string {
 	t.Helper()
@@ -246,37 +159,4 @@ func (h *host) address(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return u.Host
-}
-
-// wantStatus compares what a request came to.
-func wantStatus(t *testing.T, what string, got, want int) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s = %d, want %d", what, got, want)
-	}
-}
-
-// refusedLine is what these tests read of a line of the trail, sums of a flood included.
-type refusedLine struct {
-	Event, Client, Remote, Door string
-	Actor, Action, Error, Rule  string
-	ErrorType                   string `json:"error_type"`
-	CorrelationID               string `json:"correlation_id"`
-	Repeats                     int
-	Facts                       map[string]string
-}
-
-// trailed are the lines of the trail of a host that are of an event.
-func (h *host) trailed(t *testing.T, event string) (found []refusedLine) {
-	t.Helper()
-	for _, raw := range trailLines(t, h) {
-		var l refusedLine
-		if err := json.Unmarshal([]byte(raw), &l); err != nil {
-			t.Fatalf("%s: %v", raw, err)
-		}
-		if l.Event == event {
-			found = append(found, l)
-		}
-	}
-	return found
 }

@@ -44,7 +44,8 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"error":"invalid_grant"}`, http.StatusBadRequest)
 		return
 	}
-	token, err := sign(i.current(), i.complete(map[string]any{"sub": "alice", "aud": g.resource, "client_id": g.client}))
+	token, err := sign(i.current(), i.complete(map[string]any{"sub": "alice", "aud": g.resource,
+		"client_id": g.client}))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -24,6 +24,7 @@ import (
 // remote is a command's way to a host that runs already.
 type remote struct {
 	url, tokenFile, reason string
+	certFile, keyFile      string // of a client; empty: none is shown
 }
 
 func (o *remote) flags(cmd *cobra.Command) {
@@ -37,6 +38,8 @@ func (o *remote) whereFlags(cmd *cobra.Command) {
 	f.StringVar(&o.url, "url", "", "address of the running host (default: admin.listen, else server.host:server.port)")
 	f.StringVar(&o.tokenFile, "token-file", "",
 		"file with a token (default: GATEHOUSE_TOKEN of the environment, else the generated token)")
+	f.StringVar(&o.certFile, "cert-file", "", "client certificate, PEM, where tls.client_auth wants one")
+	f.StringVar(&o.keyFile, "key-file", "", "its key, PEM")
 }
 
 const (
@@ -94,7 +97,11 @@ func (p place) answer(req *http.Request, good ...int) ([]byte, error) {
 	resp, err := p.client.Do(req)
 	defer p.client.CloseIdleConnections()
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, failure(fmt.Errorf("the host did not answer within %v; ask again: gatehouse plugins list", remoteTimeout))
+		return nil, failure(errors.New("the host did not answer in time; ask again: gatehouse plugins list"))
+	}
+	if err != nil && strings.Contains(err.Error(), "certificate required") { // crypto/tls has no type for it
+		return nil, failure(fmt.Errorf("the host wants a client certificate: %w; name one with --cert-file and --key-file, "+
+			"or let administrators come in by a socket: admin.listen", err))
 	}
 	if err != nil {
 		return nil, failure(fmt.Errorf("%w: %w; say where it is with --url, or start one with: "+
@@ -133,13 +140,16 @@ func (a *app) clientToken(o remote, cfg config.Config, at place) (string, error)
 		return strings.TrimSpace(string(raw)), nil
 	case a.getenv("GATEHOUSE_TOKEN") != "":
 		return a.getenv("GATEHOUSE_TOKEN"), nil
-	case cfg.Auth.Mode == config.AuthNone, at.socket: // of a socket the kernel says who we are
+	case cfg.Auth.Mode == config.AuthNone, at.socket, o.certFile != "": // of a socket the kernel says who we are
 		return "", nil
 	}
 	token, err := auth.ReadToken(cfg.Server.StateDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%w to one without a token, and none was generated in the state directory: "+
 			"name a file with --token-file, or set GATEHOUSE_TOKEN", errNoHost)
+	}
+	if err == nil {
+		err = at.trusts(cfg.Server.StateDir)
 	}
 	return token, err
 }

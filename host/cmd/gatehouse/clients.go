@@ -20,6 +20,7 @@ import (
 func (h *host) openClients(cfg *config.Config) error {
 	store, err := auth.OpenStore(auth.StoreConfig{
 		Dir: cfg.Server.StateDir, Changed: h.tokensChanged, Problem: h.tokensBroken,
+		Taken: func(name string) bool { return configured(*h.config(), name) },
 	})
 	if err != nil {
 		return err
@@ -73,22 +74,34 @@ func (h *host) issuer(cfg config.OIDC) (func(context.Context, string) (auth.Iden
 	}, nil
 }
 
-// letIn puts the credentials of a configuration into force. Where it names none, a token is generated.
-func (h *host) letIn(cfg *config.Config) error {
+// letIn puts the credentials of a configuration into force. Where it names none, a token is generated, when there is
+// none at all. written is the configuration as it stands in the file, where some may wait for the next start: who is
+// named there is named. On an error nothing has changed.
+func (h *host) letIn(cfg, written *config.Config) error {
 	configured, err := configuredTokens(cfg.Auth)
 	if err != nil {
 		return err
 	}
-	if err := h.tokens.Replace(configured); err != nil {
+	named := namesClients(*cfg) || namesClients(*written)
+	if !named {
+		if err := h.generate(cfg); err != nil {
+			return err
+		}
+	}
+	err = h.tokens.Set(auth.TokensInForce{List: configured, Reserved: certificateNames(cfg.Auth), Generated: !named})
+	if err != nil {
 		return err
 	}
-	named := namesClients(*cfg)
-	h.tokens.SetGenerated(!named)
 	for _, name := range h.tokens.Shadowed() {
-		h.log.Warn("a token of the state directory does not come in: the configuration has one of its name", "name", name)
+		h.log.Warn("a token of the state directory does not come in: the configuration has a client of its name", "name", name)
 	}
-	if noDoor := cfg.Server.Transport != "http" && cfg.Metrics.PrometheusPort == 0; noDoor || named ||
-		cfg.Auth.Mode == config.AuthNone {
+	return nil
+}
+
+// generate makes the first token, for a door at which it will be asked for.
+func (h *host) generate(cfg *config.Config) error {
+	noDoor := cfg.Server.Transport != "http" && cfg.Metrics.PrometheusPort == 0
+	if noDoor || cfg.Auth.Mode == config.AuthNone {
 		return nil
 	}
 	if all, err := h.store.List(); err != nil || len(all) > 0 { // those that have run out were meant to
@@ -102,6 +115,14 @@ func (h *host) letIn(cfg *config.Config) error {
 		h.log.Info("a token was generated; print it with: gatehouse token show", "state_dir", cfg.Server.StateDir)
 	}
 	return nil
+}
+
+func certificateNames(cfg config.Auth) []string {
+	var names []string
+	for _, c := range cfg.Certificates {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 func configuredTokens(cfg config.Auth) ([]auth.Token, error) {

@@ -60,27 +60,48 @@ func (h *host) listenAdmin(ctx context.Context) (net.Listener, error) {
 	if network == "unix" {
 		return listenUnix(ctx, address)
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, network, address)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w; choose another with admin.listen", err)
-	}
-	return l, nil
+	return listenTCP(ctx, address, "admin.listen")
 }
 
 // listenUnix makes a socket for the user of this process alone. One that a host left behind which was killed is
-// taken away; one where somebody answers is not.
+// taken away; one where somebody answers is not. A lock beside it, which the kernel gives back when its holder ends,
+// keeps two that start at once from taking each other's away.
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {
-	if err := removeStale(ctx, path); err != nil {
+	lock, err := lockBeside(path)
+	if err != nil {
 		return nil, err
+	}
+	if err := removeStale(ctx, path); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w; choose another place with admin.listen", err)
+		return nil, errors.Join(fmt.Errorf("listen: %w; choose another place with admin.listen", err), lock.Close())
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen: %w", err), l.Close())
+		return nil, errors.Join(fmt.Errorf("listen: %w", err), l.Close(), lock.Close())
 	}
-	return l, nil
+	return &lockedListener{Listener: l, lock: lock}, nil
+}
+
+// lockedListener gives its lock back when it is closed.
+type lockedListener struct {
+	net.Listener
+	lock *os.File
+}
+
+func (l *lockedListener) Close() error { return errors.Join(l.Listener.Close(), l.lock.Close()) }
+
+func lockBeside(path string) (*os.File, error) {
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w; choose another place with admin.listen", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen: another process serves on %s; end it, or choose another place with "+
+			"admin.listen", path), lock.Close())
+	}
+	return lock, nil
 }
 
 func removeStale(ctx context.Context, path string) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +51,9 @@ Exit codes: 0 healthy or degraded, which both serve; 1 unhealthy, or no answer.`
 	return cmd
 }
 
+// healthTimeout is how long a host that is well may take to say so.
+const healthTimeout = 5 * time.Second
+
 // askHealth asks, with a token only if there is one.
 func (a *app) askHealth(cmd *cobra.Command, o remote) (json.RawMessage, health.Report, error) {
 	var report health.Report
@@ -60,12 +65,18 @@ func (a *app) askHealth(cmd *cobra.Command, o remote) (json.RawMessage, health.R
 	if err != nil {
 		return nil, report, &exitError{code: exitUsage, err: err}
 	}
-	req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, at.base+"/health", http.NoBody)
+	ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.base+"/health", http.NoBody)
 	if err != nil {
 		return nil, report, &exitError{code: exitUsage, err: err}
 	}
-	if token, err := a.clientToken(o, cfg, at); err == nil && token != "" {
+	token, err := a.clientToken(o, cfg, at)
+	switch {
+	case err == nil && token != "":
 		req.Header.Set("Authorization", "Bearer "+token)
+	case err != nil && o.tokenFile != "":
+		return nil, report, failure(err)
 	}
 	raw, err := at.answer(req, http.StatusMultiStatus, http.StatusServiceUnavailable)
 	if err != nil {

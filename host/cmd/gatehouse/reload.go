@@ -29,7 +29,7 @@ func (h *host) reload(ctx context.Context, why string) error {
 	if err != nil {
 		return h.rejected(why, err)
 	}
-	old := h.force.Load()
+	old, written := h.force.Load(), l.Config
 	var waiting []string
 	l.Config, waiting = config.Keep(old.Config, l.Config)
 	if len(waiting) > 0 {
@@ -41,7 +41,7 @@ func (h *host) reload(ctx context.Context, why string) error {
 		h.reloaded(why, nil)
 		return nil
 	}
-	if err := h.letIn(&l.Config); err != nil {
+	if err := h.letIn(&l.Config, &written); err != nil {
 		return h.rejected(why, err)
 	}
 	h.force.Store(newForce(l, waiting...))

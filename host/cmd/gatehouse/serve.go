@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"time"
@@ -98,7 +99,7 @@ func (h *host) begun() {
 }
 
 func (a *app) serveDoor(ctx context.Context, h *host) error {
-	if err := h.letIn(h.config()); err != nil {
+	if err := h.letIn(h.config(), h.config()); err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
 	if err := h.openTLS(h.config().TLS); err != nil {
@@ -178,7 +179,18 @@ func (a *app) serveHTTP(ctx context.Context, h *host) error {
 }
 
 func listen(ctx context.Context, host string, port int, setting string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	return listenTCP(ctx, net.JoinHostPort(host, strconv.Itoa(port)), setting)
+}
+
+// listenTCP listens on an address. One of IPv4 is of IPv4 alone: Go takes 0.0.0.0 for all addresses of IPv6 as well.
+func listenTCP(ctx context.Context, address, setting string) (net.Listener, error) {
+	network := "tcp"
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().Is4() {
+			network = "tcp4"
+		}
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w; choose another with %s", err, setting)
 	}

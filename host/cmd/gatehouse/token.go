@@ -112,7 +112,7 @@ func (a *app) createToken(name string, w wish) error {
 	}
 	if configured(cfg, name) {
 		return &exitError{code: exitUsage, err: fmt.Errorf(
-			"the configuration has a token named %s, which would win; take another name", line(name))}
+			"the configuration has a client named %s, which would win; take another name", line(name))}
 	}
 	secret, err := store.Create(wanted)
 	if err != nil {
@@ -226,15 +226,17 @@ func namesClients(cfg config.Config) bool {
 	return len(cfg.Auth.Tokens)+len(cfg.Auth.Certificates) > 0 || cfg.OIDC.Issuer != ""
 }
 
+// configured reports whether the configuration has a client of this name.
 func configured(cfg config.Config, name string) bool {
-	return slices.ContainsFunc(cfg.Auth.Tokens, func(t config.Token) bool { return t.Name == name })
+	return slices.ContainsFunc(cfg.Auth.Tokens, func(t config.Token) bool { return t.Name == name }) ||
+		slices.Contains(certificateNames(cfg.Auth), name)
 }
 
 // inConfiguration says why a token that there is is not in the store.
 func inConfiguration(cfg config.Config, name string, err error) error {
 	if errors.Is(err, auth.ErrNoToken) && configured(cfg, name) {
 		return &exitError{code: exitRefused, err: fmt.Errorf(
-			"%s is a token of the configuration; change it there (auth.tokens)", line(name))}
+			"%s is a client of the configuration; change it there (auth)", line(name))}
 	}
 	return err
 }

@@ -35,7 +35,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 				b.Fatal(err)
 			}
 			tokens := joined(b, store)
-			tokens.SetGenerated(true)
+			force(b, tokens, TokensInForce{Generated: true})
 			benchmark(b, tokens)
 		})
 	}

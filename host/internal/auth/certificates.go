@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -22,7 +23,8 @@ const maxSubject = 1024 // bytes
 
 // ParseSubject says whether a text can name the subject of a certificate: cn:NAME is its common name,
 // dns:NAME, uri:URI and email:ADDRESS are one of its alternative names. Nothing is a pattern: the whole of it
-// must be the same, of a DNS name but for the case.
+// must be the same, of a DNS name but for the case. What no certificate can have is refused, as it would never
+// match.
 func ParseSubject(text string) error {
 	kind, rest, _ := strings.Cut(text, ":")
 	switch {
@@ -33,10 +35,28 @@ func ParseSubject(text string) error {
 			kind, maxSubject)
 	case strings.ContainsFunc(rest, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }):
 		return errors.New("a subject has no control characters and is valid UTF-8")
-	case kind == "dns" && strings.ContainsFunc(rest, func(r rune) bool { return r > 0x7e }):
-		return errors.New("a DNS name in a certificate is ASCII; write an international one as xn--")
+	case kind == "cn":
+		return nil
+	case strings.ContainsFunc(rest, func(r rune) bool { return r > 0x7e }): // IA5String: RFC 5280, 4.2.1.6
+		return errors.New("an alternative name in a certificate is ASCII; write international DNS names as xn--")
+	case kind == "uri" && !isWritten(rest):
+		return errors.New("it is no URI, or not written as usual, such as spiffe://lab.internal/probe")
 	}
 	return nil
+}
+
+// isWritten reports whether a text is how we write the URI that it is.
+func isWritten(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.String() == text
+}
+
+// FoldSubject gives two subjects one form that are the same to a certificate: DNS names in any case of letters.
+func FoldSubject(text string) string {
+	if strings.HasPrefix(text, "dns:") {
+		return lowerASCII(text)
+	}
+	return text
 }
 
 // is reports whether a certificate is that of a client.

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"math/big"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 const leafName = "probe 1"
@@ -156,10 +158,65 @@ func TestParseSubject(t *testing.T) {
 		{"email:a@b", true},
 		{"", false}, {"probe", false}, {"cn", false}, {"cn:", false}, {"cn: probe", false}, {"cn:probe ", false},
 		{"CN:probe", false}, {"ip:10.0.0.1", false}, {"cn:a\nb", false}, {"cn:a\x00", false}, {"cn:\xff", false},
-		{"dns:Müller.lab.internal", false},
+		{"dns:Müller.lab.internal", false}, {"email:müller@b", false}, {"uri:spiffe://a/ü", false},
+		{"uri:spiffe://a/%zz", false}, {"uri:SPIFFE://a", false}, {"uri:spiffe://a/b c", false},
 	} {
 		if err := ParseSubject(row.text); (err == nil) != row.ok {
 			t.Errorf("ParseSubject(%q) = %v, want %t", row.text, err, row.ok)
 		}
 	}
+}
+
+func TestWhichSubjectsAreTheSame(t *testing.T) {
+	for _, row := range []struct {
+		a, b string
+		same bool
+	}{
+		{"dns:Probe.Lab", "dns:probe.LAB", true}, {"dns:a", "dns:b", false}, {"dns:a", "cn:a", false},
+		{"cn:Probe", "cn:probe", false}, {"email:a@LAB", "email:a@lab", false},
+		{"uri:spiffe://A/b", "uri:spiffe://a/b", false}, {"dns:\u212A", "dns:k", false},
+	} {
+		if got := FoldSubject(row.a) == FoldSubject(row.b); got != row.same {
+			t.Errorf("FoldSubject(%q) == FoldSubject(%q) = %t, want %t", row.a, row.b, got, row.same)
+		}
+	}
+}
+
+// FuzzParseSubject: what can be the subject of a certificate is that of one that has it, in one line.
+func FuzzParseSubject(f *testing.F) {
+	for _, s := range []string{
+		"cn:a", "dns:a.lab", "uri:spiffe://a/b", "email:a@b", "cn:", ":", "cn:\n", "cn:\xff", "uri:a%2fb", "uri:?",
+		"uri://[::1%25a]", "uri:a#", "dns:A",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if ParseSubject(text) != nil {
+			return
+		}
+		kind, rest, _ := strings.Cut(text, ":")
+		leaf := &x509.Certificate{}
+		switch kind {
+		case "cn":
+			leaf.Subject.CommonName = rest
+		case "dns":
+			leaf.DNSNames = []string{rest}
+		case "email":
+			leaf.EmailAddresses = []string{rest}
+		case "uri":
+			u, err := url.Parse(rest)
+			if err != nil {
+				t.Fatalf("ParseSubject(%q) = nil, want an error: %v", text, err)
+			}
+			leaf.URIs = []*url.URL{u}
+		}
+		for _, subject := range []string{text, FoldSubject(text)} {
+			if c := (Certificate{Subject: subject}); !c.is(leaf) {
+				t.Errorf("ParseSubject(%q) = nil, and a certificate that has %q does not match", text, subject)
+			}
+		}
+		if !utf8.ValidString(text) || strings.ContainsAny(text, "\n\r\x00\x1b") {
+			t.Errorf("ParseSubject(%q) = nil, want an error", text)
+		}
+	})
 }

@@ -9,13 +9,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Failures bounds how often an address may show credentials that are not good. Who shows a good one is let in
-// whatever others at the same address have tried.
+// Failures counts, by address, the credentials that were not good, and says of which address there were too
+// many. It only counts: it looks at no credential and turns nobody away. Whether somebody who shows a good one
+// at such an address is let in, the door decides.
 //
 // It knows the addresses that failed last, and no more of them than it was told: one that has been forgotten
 // begins anew. Who has more addresses than that can therefore try more often. It is no guard against
-// guessing, which 256 random bits are, but against one peer that fills the log and the trail and keeps the
-// host busy.
+// guessing, which the 256 random bits of a token are (see [TokenPrefix]), but against one peer that fills the
+// log and the trail and keeps the host busy.
 type Failures struct {
 	limit rate.Limit
 	burst int
@@ -27,7 +28,7 @@ type Failures struct {
 // ipv6Bits is how much of an address a network gives away for the asking: a machine has all the others.
 const ipv6Bits = 64
 
-// NewFailures allows so many failures within a time for each address, and knows that many addresses. Each is
+// NewFailures grants each address so many failures within a time, and knows that many addresses. Each is
 // at least one.
 func NewFailures(most int, per time.Duration, addresses int) *Failures {
 	most = max(most, 1)

@@ -11,11 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	lockName     = ".tokens.lock"
-	lockPatience = 5 * time.Second // a change takes milliseconds
-)
-
 // stamp tells one state of a file from another; the zero stamp is that of a file that is not there.
 //
 // It suffices. Whoever writes by this package puts a new file into the place of the old one, so that the
@@ -31,12 +26,13 @@ type stamp struct {
 	unread       bool // could not be read for a reason that may pass; is equal to no stamp of a look
 }
 
-// lookAt takes the stamp of what is under a name now. It allocates the name as the kernel wants it, no more.
+// lookAt takes the stamp of what is under a name now, of a symbolic link itself. It allocates the name as the
+// kernel wants it, no more.
 func lookAt(path string) stamp {
 	var st unix.Stat_t
-	err := unix.Stat(path, &st)
+	err := unix.Lstat(path, &st)
 	for err == unix.EINTR {
-		err = unix.Stat(path, &st)
+		err = unix.Lstat(path, &st)
 	}
 	var errno unix.Errno
 	switch {
@@ -58,11 +54,15 @@ func stampOf(st *unix.Stat_t) stamp {
 
 func (s stamp) modified() time.Time { return time.Unix(0, s.mtime) }
 
-// readFile reads a file that its owner alone may read and write. The stamp is of before the first byte was
-// read: who writes meanwhile changes it.
+// readFile reads a file of the state directory that its owner alone may read and write. The stamp is of before
+// the first byte was read: who writes meanwhile changes it.
+//
+// Who can write to the directory must not choose which file of somebody else, such as root, is read in its
+// place: neither by a symbolic link, which is not followed, nor by another name (a hard link) of a file that is
+// not theirs.
 func readFile(path string, most int64) (raw []byte, s stamp, err error) {
 	s = stamp{unread: true}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe in its place must not hold us up
+	f, err := openThere(path, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, stamp{}, err
 	}
@@ -77,6 +77,9 @@ func readFile(path string, most int64) (raw []byte, s stamp, err error) {
 	if err := checkFile(path, &st, most); err != nil {
 		return nil, stampOf(&st), err
 	}
+	if err := checkOwner(path, &st); err != nil {
+		return nil, s, err // which ends when the directory gets another owner, and no stamp tells that
+	}
 	raw, err = io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, s, err
@@ -85,6 +88,16 @@ func readFile(path string, most int64) (raw []byte, s stamp, err error) {
 		return nil, s, tooLarge(path, int64(len(raw)), most)
 	}
 	return raw, stampOf(&st), nil
+}
+
+// openThere opens the file that is there, and nothing to which it points. A pipe in its place does not hold us
+// up.
+func openThere(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s is a symbolic link; put the file itself in its place", path)
+	}
+	return f, err
 }
 
 func checkFile(path string, st *unix.Stat_t, most int64) error {
@@ -116,7 +129,7 @@ func replaceFile(dir, name string, raw []byte) error {
 	if !at.After(before) {
 		at = before.Add(time.Microsecond)
 	}
-	err = os.Chtimes(temporary, at, at)
+	err = setTime(temporary, at)
 	if err == nil {
 		err = os.Rename(temporary, path)
 	}
@@ -124,6 +137,16 @@ func replaceFile(dir, name string, raw []byte) error {
 		return errors.Join(err, os.Remove(temporary))
 	}
 	return syncDir(dir)
+}
+
+// setTime sets the time of a file, not of one to which it points by now.
+func setTime(path string, at time.Time) error {
+	ts := unix.NsecToTimespec(at.UnixNano())
+	err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil {
+		return fmt.Errorf("set the time of %s: %w", path, err)
+	}
+	return nil
 }
 
 // writeTemporary writes a file (0600) that waits for its name.
@@ -139,19 +162,6 @@ func writeTemporary(dir, pattern string, raw []byte) (name string, err error) {
 	return f.Name(), nil
 }
 
-// own gives a file that root makes to the owner of the directory: a host that runs as somebody else must be
-// able to read it.
-func own(f *os.File, dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
-		return fmt.Errorf("look at %s: %w", dir, err)
-	}
-	return f.Chown(int(st.Uid), int(st.Gid))
-}
-
 // syncDir makes a new name survive a loss of power.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
@@ -159,41 +169,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// lockDir keeps other processes, and other stores of this one, from writing at the same time.
-func lockDir(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the state directory: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock the tokens: %w", err)
-	}
-	err = own(f, dir)
-	if err == nil {
-		err = flock(f, lockPatience)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the tokens: %w", err), f.Close())
-	}
-	return func() { _ = f.Close() }, nil // which gives the lock back
-}
-
-func flock(f *os.File, patience time.Duration) error {
-	deadline := time.Now().Add(patience)
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, unix.EINTR):
-		case !errors.Is(err, unix.EWOULDBLOCK):
-			return err
-		case time.Now().After(deadline):
-			return fmt.Errorf("another process has held %s for %v; end it", f.Name(), patience)
-		default:
-			<-time.After(2 * time.Millisecond)
-		}
-	}
 }

@@ -44,17 +44,26 @@ func readToken(dir string) (token string, s stamp, err error) {
 
 // EnsureToken returns the generated token of a state directory, and makes it (0600) when there is none.
 func EnsureToken(dir string) (token string, created bool, err error) {
-	token, err = ReadToken(dir)
-	if !errors.Is(err, fs.ErrNotExist) {
+	if token, err = ReadToken(dir); !errors.Is(err, fs.ErrNotExist) {
 		return token, false, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", false, fmt.Errorf("make the state directory: %w", err)
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return "", false, err
+	}
+	defer unlock()
+	return makeToken(dir)
+}
+
+// makeToken is for whoever has the lock of the directory.
+func makeToken(dir string) (token string, created bool, err error) {
+	if token, err = ReadToken(dir); !errors.Is(err, fs.ErrNotExist) { // another process was faster
+		return token, false, err
 	}
 	token = Generate()
 	err = writeToken(dir, token)
 	switch {
-	case errors.Is(err, fs.ErrExist): // another host was faster
+	case errors.Is(err, fs.ErrExist): // somebody put one there who knows no lock
 		token, err = ReadToken(dir)
 		return token, false, err
 	case err != nil:
@@ -79,15 +88,29 @@ func writeToken(dir, token string) error {
 
 // Ensure returns the generated token, and makes it when there is none, as [EnsureToken] does.
 func (s *Store) Ensure() (token string, created bool, err error) {
+	if token, err = ReadToken(s.cfg.Dir); !errors.Is(err, fs.ErrNotExist) {
+		return token, false, err
+	}
+	n, token, created, err := s.makeGenerated()
+	s.tell(n)
+	return token, created, err
+}
+
+// makeGenerated takes lock and turn in the order in which [Store.edit] does.
+func (s *Store) makeGenerated() (n news, token string, created bool, err error) {
+	unlock, err := lockDir(s.cfg.Dir)
+	if err != nil {
+		return news{}, "", false, err
+	}
+	defer unlock()
 	s.turn.Lock()
-	n := s.refresh(true)
-	token, created, err = EnsureToken(s.cfg.Dir)
+	defer s.turn.Unlock()
+	n = s.refresh(true)
+	token, created, err = makeToken(s.cfg.Dir)
 	if created {
 		s.adopt(s.read())
 	}
-	s.turn.Unlock()
-	s.tell(n)
-	return token, created, err
+	return n, token, created, err
 }
 
 // revokeGenerated writes tokens.json also when nothing in it changes: who looks next sees by its stamp that

@@ -13,7 +13,7 @@ import (
 func TestTheTokenIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "gatehouse")
 	token, created, err := EnsureToken(dir)
-	if err != nil || !created || !strings.HasPrefix(token, "gth_") || len(token) < 40 {
+	if err != nil || !created || !strings.HasPrefix(token, TokenPrefix) || len(token) < 40 {
 		t.Fatalf("EnsureToken = %q, %t, %v, want a new token of 256 bits", token, created, err)
 	}
 	for name, want := range map[string]fs.FileMode{tokenFile: 0o600, ".": fs.ModeDir | 0o700} {
@@ -31,12 +31,12 @@ func TestTheTokenIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
 	checkAlone(t, dir)
 }
 
-// checkAlone holds that there is nothing in dir but the token.
+// checkAlone holds that there is nothing in dir but the token and the lock under which it was made.
 func checkAlone(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 1 || entries[0].Name() != tokenFile {
-		t.Errorf("ReadDir = %v, %v, want the token alone", entries, err)
+	if err != nil || len(entries) != 2 || entries[0].Name() != lockName || entries[1].Name() != tokenFile {
+		t.Errorf("ReadDir = %v, %v, want the token and the lock alone", entries, err)
 	}
 }
 

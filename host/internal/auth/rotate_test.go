@@ -84,7 +84,7 @@ func TestTheGeneratedTokenIsPartOfTheStore(t *testing.T) {
 	dir := t.TempDir()
 	store := openStore(t, dir)
 	tokens := joined(t, store)
-	tokens.SetGenerated(true)
+	force(t, tokens, TokensInForce{Generated: true})
 	first, created, err := store.Ensure()
 	if err != nil || !created {
 		t.Fatalf("Ensure = %t, %v, want a new token", created, err)
@@ -119,7 +119,7 @@ func TestTheGeneratedTokenIsPartOfTheStore(t *testing.T) {
 func TestSecretsOfAnotherGeneratedTokenAreForgotten(t *testing.T) {
 	store := openStore(t, t.TempDir())
 	tokens := joined(t, store)
-	tokens.SetGenerated(true)
+	force(t, tokens, TokensInForce{Generated: true})
 	first, _, err := store.Ensure()
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestSecretsOfAnotherGeneratedTokenAreForgotten(t *testing.T) {
 func TestAGeneratedTokenThatIsNotSafeIsOutAlone(t *testing.T) {
 	store := openStore(t, t.TempDir())
 	tokens := joined(t, store)
-	tokens.SetGenerated(true)
+	force(t, tokens, TokensInForce{Generated: true})
 	writeFile(t, store.cfg.Dir, tokenFile, Generate(), 0o644)
 	ci := create(t, store, "ci")
 	checkKnown(t, "the generated one", tokens, strings.TrimSpace(readText(t, store.cfg.Dir, tokenFile)), "")

@@ -21,9 +21,13 @@ func ParseHash(s string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(raw), nil
 }
 
-// Generate makes a token of 256 random bits. The prefix helps scanners that look for leaked secrets.
+// TokenPrefix begins every token that [Generate] makes, and helps scanners that look for leaked secrets. Such
+// tokens have 256 random bits, so that guessing them needs no guard.
+const TokenPrefix = "gth_"
+
+// Generate makes a token of 256 random bits.
 func Generate() string {
 	var raw [32]byte
 	rand.Read(raw[:]) // never fails
-	return "gth_" + base64.RawURLEncoding.EncodeToString(raw[:])
+	return TokenPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
 }

@@ -58,7 +58,7 @@ func TestWhatAnotherProcessChangesIsInForceWithTheNextLook(t *testing.T) {
 	dir := t.TempDir()
 	store, heard := watched(t, dir)
 	tokens := joined(t, store)
-	tokens.SetGenerated(true)
+	force(t, tokens, TokensInForce{Generated: true})
 	clients := NewClients(Config{Tokens: tokens})
 	other := openStore(t, dir)
 
@@ -97,7 +97,7 @@ func TestWhatAnotherProcessDoesToTheGeneratedToken(t *testing.T) {
 	dir := t.TempDir()
 	store, heard := watched(t, dir)
 	tokens := joined(t, store)
-	tokens.SetGenerated(true)
+	force(t, tokens, TokensInForce{Generated: true})
 	other := openStore(t, dir)
 	first, _, err := other.Ensure()
 	if err != nil {
@@ -168,6 +168,15 @@ func TestABadFileLetsNobodyIn(t *testing.T) {
 		{"that is too large", func(t *testing.T, dir string) {
 			writeFile(t, dir, storeFile, readText(t, dir, storeFile)+strings.Repeat(" ", maxStoreFile), 0o600)
 		}, "allowed are 1048576"},
+		{"that is a link", func(t *testing.T, dir string) {
+			path := filepath.Join(dir, storeFile)
+			if err := os.Rename(path, path+".moved"); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(path+".moved", path); err != nil {
+				t.Fatal(err)
+			}
+		}, "is a symbolic link"},
 		{"that is a directory", func(t *testing.T, dir string) {
 			path := filepath.Join(dir, storeFile)
 			if err := os.Remove(path); err != nil {
@@ -182,7 +191,7 @@ func TestABadFileLetsNobodyIn(t *testing.T) {
 			dir := t.TempDir()
 			store, heard := watched(t, dir)
 			tokens := joined(t, store)
-			tokens.SetGenerated(true)
+			force(t, tokens, TokensInForce{Generated: true})
 			generated, _, err := store.Ensure()
 			if err != nil {
 				t.Fatal(err)

@@ -34,6 +34,9 @@ type StoreConfig struct {
 	Dir     string         // the state directory, which is made when the first token is
 	Changed func([]Change) // what other processes did
 	Problem func(error)    // once for each reason why a file that was good is not any more
+	// Taken reports whether a client of the configuration has a name: a token that gets it too would let nobody
+	// in.
+	Taken func(name string) bool
 }
 
 // Stored is a token of the store, as it is shown.
@@ -71,6 +74,10 @@ func (s *Store) Create(w Wanted) (secret string, err error) {
 	now := time.Now().UTC().Round(0)
 	if err := w.check(now); err != nil {
 		return "", err
+	}
+	if s.cfg.Taken != nil && s.cfg.Taken(w.Name) {
+		return "", invalid("/name", "the configuration has a client named %s already", w.Name).
+			Suggest("take another name, or take that client out of the configuration first")
 	}
 	return s.withSecret(func(secret string, doc *document, _ *snapshot) error {
 		switch {

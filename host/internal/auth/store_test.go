@@ -23,7 +23,7 @@ func TestACreatedTokenIsKnownAtOnceAndAfterARestart(t *testing.T) {
 	secret, err := store.Create(Wanted{
 		Name: "ci", Role: Caller, Tools: []string{"Ping*"}, Rate: Rate{Requests: 5, Per: time.Minute}, Expires: expires,
 	})
-	if err != nil || !strings.HasPrefix(secret, "gth_") {
+	if err != nil || !strings.HasPrefix(secret, TokenPrefix) {
 		t.Fatalf("Create = %q, %v, want a secret", secret, err)
 	}
 	for says, tokens := range map[string]*Tokens{"at once": tokens, "restarted": joined(t, openStore(t, dir))} {
@@ -118,6 +118,21 @@ func TestWhatCannotBeWanted(t *testing.T) {
 	if list, err := store.List(); err != nil || len(list) != 1 {
 		t.Errorf("List = %v, %v, want the one that was there", list, err)
 	}
+}
+
+func TestANameOfTheConfigurationIsTaken(t *testing.T) {
+	store, err := OpenStore(StoreConfig{
+		Dir: t.TempDir(), Taken: func(name string) bool { return name == "scanner-7" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := store.Create(Wanted{Name: "scanner-7", Role: Caller})
+	checkInvalid(t, "Create of a name of the configuration", err, "/name")
+	if secret != "" {
+		t.Errorf("Create = %q, want no secret", secret)
+	}
+	create(t, store, "scanner-8")
 }
 
 func TestTheBoundsOfAWishAreAllowed(t *testing.T) {

@@ -24,6 +24,13 @@ func joined(t testing.TB, store *Store, list ...Token) *Tokens {
 	return tokens
 }
 
+func force(t testing.TB, tokens *Tokens, c TokensInForce) {
+	t.Helper()
+	if err := tokens.Set(c); err != nil {
+		t.Fatalf("Set = %v, want it in force", err)
+	}
+}
+
 func openStore(t testing.TB, dir string) *Store {
 	t.Helper()
 	s, err := OpenStore(StoreConfig{Dir: dir})

@@ -35,53 +35,72 @@ func (t Token) identity() Identity {
 }
 
 // Tokens is the set of tokens in force: those of the configuration, and those of a store. A name of the
-// configuration wins: the token of the store that has it too is not let in.
+// configuration wins, whatever client has it there: the token of the store that has it too is not let in.
 type Tokens struct {
 	store *Store // nil: none
 
 	turn sync.Mutex // held while the configuration is replaced
-	set  atomic.Pointer[set]
+	set  atomic.Pointer[TokensInForce]
 	view atomic.Pointer[view] // made anew when the set or the store have changed
 }
 
-// set is what the host said. It is not changed once it is in force.
-type set struct {
-	list      []Token
-	generated bool // whether the generated token is good
+// TokensInForce is what a configuration says of tokens. Its zero is that there are none, beside those of the
+// store.
+type TokensInForce struct {
+	List []Token // their names are unique
+	// Reserved are the names of clients that come in by something else, such as a certificate. No token of the
+	// list has one of them; one of the store that does is not let in.
+	Reserved []string
+	// Generated says that the generated token of the store is good: where an operator has said who may come in,
+	// it is not.
+	Generated bool
 }
 
 // NewTokens makes a set. Names must be unique. The store may be nil; its generated token is not good until
-// [Tokens.SetGenerated] says so.
+// [Tokens.Set] says so.
 func NewTokens(list []Token, store *Store) (*Tokens, error) {
 	t := &Tokens{store: store}
-	t.set.Store(new(set))
-	return t, t.Replace(list)
+	t.set.Store(new(TokensInForce))
+	return t, t.Set(TokensInForce{List: list})
 }
 
-// Replace puts other credentials in the place of all of the configuration, at once; on an error nothing
-// changes.
+// Set puts a configuration into the place of the one before, all of it at once; on an error nothing changes.
+func (t *Tokens) Set(c TokensInForce) error {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	return t.setLocked(c)
+}
+
+// Replace is [Tokens.Set] of the list alone; what else was said stays.
 func (t *Tokens) Replace(list []Token) error {
-	names := make(map[string]bool, len(list))
-	for _, token := range list {
-		if names[token.Name] {
-			return fmt.Errorf("auth: two tokens are named %q", token.Name)
-		}
-		names[token.Name] = true
-	}
-	t.update(func(s *set) { s.list = slices.Clone(list) })
-	return nil
-}
-
-// SetGenerated says whether the generated token of the store is good: where an operator has said who may come
-// in, it is not.
-func (t *Tokens) SetGenerated(good bool) { t.update(func(s *set) { s.generated = good }) }
-
-func (t *Tokens) update(edit func(*set)) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
 	next := *t.set.Load()
-	edit(&next)
-	t.set.Store(&next)
+	next.List = list
+	return t.setLocked(next)
+}
+
+func (t *Tokens) setLocked(c TokensInForce) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	c.List, c.Reserved = slices.Clone(c.List), slices.Clone(c.Reserved)
+	t.set.Store(&c) // not changed from here on
+	return nil
+}
+
+func (c *TokensInForce) check() error {
+	names := make(map[string]bool, len(c.List))
+	for _, token := range c.List {
+		switch {
+		case names[token.Name]:
+			return fmt.Errorf("auth: two tokens are named %q", token.Name)
+		case slices.Contains(c.Reserved, token.Name):
+			return fmt.Errorf("auth: a token is named %q, which another client is", token.Name)
+		}
+		names[token.Name] = true
+	}
+	return nil
 }
 
 // Any reports whether there is a token that is good now.
@@ -90,7 +109,7 @@ func (t *Tokens) Any() bool {
 	return slices.ContainsFunc(t.look().tokens, func(g good) bool { return g.valid(now) })
 }
 
-// Shadowed are the names of the tokens of the store that are not let in, as the configuration has a token of
+// Shadowed are the names of the tokens of the store that are not let in, as the configuration has a client of
 // the same name.
 func (t *Tokens) Shadowed() []string { return slices.Clone(t.look().shadowed) }
 
@@ -118,7 +137,7 @@ func (t *Tokens) look() *view {
 	s := t.set.Load()
 	var snap *snapshot
 	if t.store != nil {
-		snap = t.store.look(s.generated)
+		snap = t.store.look(s.Generated)
 	}
 	if v := t.view.Load(); v != nil && v.set == s && v.snap == snap {
 		return v

@@ -111,6 +111,69 @@ func TestAConfiguredNameWinsOverAStoredOne(t *testing.T) {
 	}
 }
 
+// A name is one client's, whatever it shows: budgets and sessions are kept by it.
+func TestACertificateAndAStoredTokenDoNotShareAName(t *testing.T) {
+	store := openStore(t, t.TempDir())
+	secret := create(t, store, "scanner-7")
+	tokens := joined(t, store)
+	clients := NewClients(Config{Tokens: tokens})
+	_, id := as(t, clients, secret)
+	force(t, tokens, TokensInForce{Reserved: []string{"scanner-8", "scanner-7"}})
+	checkKnown(t, "the stored one beside a certificate of its name", tokens, secret, "")
+	if clients.Valid(id) {
+		t.Error("Valid(who came in before the certificate) = true, want false")
+	}
+	if got := tokens.Shadowed(); !slices.Equal(got, []string{"scanner-7"}) {
+		t.Errorf("Shadowed() = %q, want scanner-7", got)
+	}
+	if err := tokens.Replace([]Token{{Name: "ci", SHA256: Hash("ci")}}); err != nil {
+		t.Fatal(err)
+	}
+	checkKnown(t, "the stored one, after another list", tokens, secret, "")
+	force(t, tokens, TokensInForce{})
+	checkKnown(t, "the stored one, when the certificate is gone", tokens, secret, "scanner-7")
+}
+
+// All that a configuration says is in force, or nothing of it.
+func TestSetTakesAllOrNothing(t *testing.T) {
+	store := openStore(t, t.TempDir())
+	generated, _, err := store.Ensure()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := create(t, store, "kept")
+	old := TokensInForce{List: []Token{{Name: "old", SHA256: Hash("old")}}, Reserved: []string{"kept"}}
+	tokens := joined(t, store)
+	force(t, tokens, old)
+	for _, row := range []struct {
+		says string
+		c    TokensInForce
+		want string // in the error
+	}{
+		{"two tokens of a name", TokensInForce{
+			List: []Token{{Name: "a", SHA256: Hash("a")}, {Name: "a", SHA256: Hash("b")}}, Generated: true,
+		}, `"a"`},
+		{"a token and a certificate of a name", TokensInForce{
+			List: []Token{{Name: "b", SHA256: Hash("b")}}, Reserved: []string{"a", "b"}, Generated: true,
+		}, `"b"`},
+	} {
+		if err := tokens.Set(row.c); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: Set = %v, want an error that names %s", row.says, err, row.want)
+		}
+		checkKnown(t, row.says+": the old one", tokens, "old", "old")
+		checkKnown(t, row.says+": a new one", tokens, "b", "")
+		checkKnown(t, row.says+": one that is shadowed", tokens, kept, "")
+		checkKnown(t, row.says+": the generated one", tokens, generated, "")
+	}
+	if err := tokens.Replace([]Token{{Name: "kept"}}); err == nil {
+		t.Error("Replace took a token of a reserved name")
+	}
+	old.List[0], old.Reserved[0] = Token{Name: "other", SHA256: Hash("other")}, "other"
+	create(t, store, "more") // so that all is looked at anew
+	checkKnown(t, "what the caller changed later", tokens, "other", "")
+	checkKnown(t, "what the caller reserved before", tokens, kept, "")
+}
+
 func TestTheGeneratedTokenIsGoodWhileTheHostSaysSo(t *testing.T) {
 	store := openStore(t, t.TempDir())
 	secret, _, err := store.Ensure()
@@ -119,12 +182,12 @@ func TestTheGeneratedTokenIsGoodWhileTheHostSaysSo(t *testing.T) {
 	}
 	tokens := joined(t, store)
 	checkKnown(t, "before anything was said", tokens, secret, "")
-	tokens.SetGenerated(true)
+	force(t, tokens, TokensInForce{Generated: true})
 	checkKnown(t, "when it is good", tokens, secret, GeneratedName)
 	if id, _ := show(t, tokens, secret); id.Role != Admin || id.Kind != ByToken {
 		t.Errorf("its role and kind = %s, %s, want admin, token", id.Role, id.Kind)
 	}
-	tokens.SetGenerated(false)
+	force(t, tokens, TokensInForce{})
 	checkKnown(t, "when others were configured", tokens, secret, "")
 }
 
@@ -144,7 +207,7 @@ func TestWhetherThereIsAnyCredential(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("a generated token that is not good", false)
-		tokens.SetGenerated(true)
+		force(t, tokens, TokensInForce{Generated: true})
 		check("a generated token", true)
 		revoke(t, store, GeneratedName)
 		check("a revoked one", false)

@@ -4,12 +4,13 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
 // view is the configuration and the store as one. It is not changed once it is in force.
 type view struct {
-	set      *set
+	set      *TokensInForce
 	snap     *snapshot // nil: there is no store
 	tokens   []good
 	byName   map[string]int // client name -> index of tokens
@@ -31,15 +32,15 @@ type owner struct {
 	until time.Time // zero: as long as the token
 }
 
-func newView(s *set, snap *snapshot) *view {
+func newView(s *TokensInForce, snap *snapshot) *view {
 	v := &view{set: s, snap: snap, byName: make(map[string]int)}
-	for _, t := range s.list {
+	for _, t := range s.List {
 		v.add(good{Token: t})
 	}
 	if snap == nil || snap.err != nil {
 		return v
 	}
-	if g := snap.generated; g != nil && s.generated {
+	if g := snap.generated; g != nil && s.Generated {
 		v.addStored(g)
 	}
 	for i := range snap.tokens {
@@ -49,7 +50,7 @@ func newView(s *set, snap *snapshot) *view {
 }
 
 func (v *view) addStored(r *record) {
-	if _, taken := v.byName[r.Name]; taken {
+	if _, taken := v.byName[r.Name]; taken || slices.Contains(v.set.Reserved, r.Name) {
 		v.shadowed = append(v.shadowed, r.Name)
 		return
 	}

@@ -12,7 +12,7 @@ var about = map[string]string{
 	"server.port":      "port to listen on; 0: any free one",
 	"server.behind_tls_proxy": "whether a proxy in front ends TLS, so that a door that others can reach may do " +
 		"without",
-	"server.trusted_proxies": "addresses or networks of proxies whose forwarded headers are believed",
+	"server.trusted_proxies": "addresses of proxies whose forwarded headers are believed, or networks (IPv4 from /8, IPv6 from /16)",
 	"server.allowed_hosts": "names or addresses that requests may have as Host, beside those that " +
 		"server.host implies",
 	"server.allowed_origins":            "origins of web pages that may call, as browsers write them",
@@ -86,7 +86,7 @@ var about = map[string]string{
 	"plugins.run_as": "user of plugins when the host is root's: a name, or uid:gid; empty: the host's own",
 	"plugins.config": "plugin name -> its own section, handed to it as it is",
 
-	"auth.mode":   "what clients of HTTP must show; none is possible on loopback only",
+	"auth.mode":   "what clients of HTTP must show; none is possible on loopback only, without a proxy",
 	"auth.tokens": "who may come in; empty: one token is generated into the state directory",
 
 	"auth.tokens[].name":   "name of the client",

@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -47,15 +46,19 @@ func (l *loader) checkAuth(a Auth) {
 	for i, c := range a.Certificates {
 		key := fmt.Sprintf("auth.certificates[%d].", i)
 		l.checkClient(key, c.Name, names, c.Tools, c.RateRequests, c.RatePer)
-		switch {
-		case !isSubject(c.Subject):
-			l.problem(key+"subject", "%s is no subject; allowed: cn:, dns:, uri: or email:, and the text that the "+
-				"certificate has there, such as cn:scanner-7", quote(c.Subject))
-		case subjects[c.Subject]:
-			l.problem(key+"subject", "%s is that of another client; keep one of them", quote(c.Subject))
-		}
-		subjects[c.Subject] = true
+		l.checkSubject(key+"subject", c.Subject, subjects)
 	}
+}
+
+// checkSubject wants what a certificate can have, and one client for it.
+func (l *loader) checkSubject(key, subject string, known map[string]bool) {
+	folded := auth.FoldSubject(subject)
+	if err := auth.ParseSubject(subject); err != nil {
+		l.problem(key, "%s is no subject, such as cn:scanner-7: %v", quote(subject), err)
+	} else if known[folded] {
+		l.problem(key, "%s is that of another client; keep one of them", quote(subject))
+	}
+	known[folded] = true
 }
 
 // checkClient looks at what every client of the file has.
@@ -81,13 +84,6 @@ func (l *loader) checkExpiry(key string, t Token) {
 		l.warn(key, l.from[key], "%s: the token %s has expired, and lets nobody in (from %v)", key, t.Name,
 			l.from[key])
 	}
-}
-
-// isSubject reports whether a text says where a certificate has which text.
-func isSubject(text string) bool {
-	kind, value, _ := strings.Cut(text, ":")
-	return slices.Contains([]string{"cn", "dns", "uri", "email"}, kind) && value != "" &&
-		utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // checkOIDC wants an issuer that can be believed, and a way in for somebody.

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 func TestAClientThatCannotBeIsRefused(t *testing.T) {
@@ -31,6 +29,12 @@ func TestAClientThatCannotBeIsRefused(t *testing.T) {
 			`auth.certificates[1].subject: "cn:a" is that of another client`},
 		{certs("{name: a, subject: 'cn:a', tools: ['[']}"), `auth.certificates[0].tools[0]: "[" is not a pattern`},
 		{certs("{name: a, subject: 'cn:a', role: root}"), `auth.certificates[0].role: "root" is unknown`},
+		{certs("{name: a, subject: 'dns:a.lab'}, {name: b, subject: 'dns:A.Lab'}"),
+			`auth.certificates[1].subject: "dns:A.Lab" is that of another client`},
+		{certs("{name: a, subject: 'dns:bücher.example'}"),
+			`"dns:bücher.example" is no subject, such as cn:scanner-7: ` + "an alternative name in a certificate is ASCII; write international DNS names as xn--"},
+		{certs("{name: a, subject: 'cn: scanner'}"), `"cn: scanner" is no subject`},
+		{certs("{name: a, subject: 'cn:scanner '}"), `"cn:scanner " is no subject`},
 		{certs("{name: a}"), `auth.certificates[0].subject: "" is no subject`},
 		{certs("{name: a, subject: 'cn:'}"), `"cn:" is no subject`},
 		{certs("{name: a, subject: 'CN:a'}"), `"CN:a" is no subject`},
@@ -104,20 +108,15 @@ func TestAnIssuerThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-// A subject has a kind and a text that can stand in a line.
-func FuzzSubject(f *testing.F) {
-	for _, s := range []string{"cn:a", "dns:a.lab", "uri:spiffe://a/b", "email:a@b", "cn:", ":", "cn:\n",
-		"cn:\xff"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if !isSubject(text) {
-			return
-		}
-		i := strings.IndexByte(text, ':')
-		bad := func(r rune) bool { return !unicode.IsPrint(r) }
-		if i < 2 || i+1 == len(text) || !utf8.ValidString(text) || strings.ContainsFunc(text, bad) {
-			t.Errorf("isSubject(%q) = true, want false", text)
-		}
-	})
+// Names of addresses and of people differ by the case of letters.
+func TestSubjectsThatAreNotTheSame(t *testing.T) {
+	load(t, Source{File: write(t, "c.yaml", tlsFiles+`, client_auth: optional, client_ca_file: /ca}
+auth:
+  certificates:
+    - {name: a, subject: "cn:Scanner"}
+    - {name: b, subject: "cn:scanner"}
+    - {name: c, subject: "email:ops@LAB"}
+    - {name: d, subject: "email:ops@lab"}
+    - {name: e, subject: "dns:scanner"}
+`)})
 }

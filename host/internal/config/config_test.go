@@ -99,7 +99,7 @@ var samples = map[string]string{
 	"plugins.launch": "lazy", "plugins.trust": "pinned", "plugins.no_new_privs": "off",
 	"plugins.landlock": "require", "plugins.run_as": "gatehouse-plugins", "sandbox.run_as": "none",
 	"sandbox.require": "landlock,own user", "audit.max_file_size": "99999", "audit.sync": "always",
-	"audit.on_failure": "continue", "server.behind_tls_proxy": "true", "server.trusted_proxies": "10.0.0.7,fd00::/8",
+	"audit.on_failure": "continue", "server.behind_tls_proxy": "true", "server.trusted_proxies": "10.0.0.7,fd00:7::/64",
 	"server.allowed_origins": "https://a.lab:8443,http://[::1]:3000", "tls.cert_file": "/c.pem",
 	"tls.key_file": "/k.pem", "tls.client_ca_file": "/ca.pem", "tls.client_auth": "optional",
 	"admin.listen": "127.0.0.1:8081", "oidc.issuer": "https://id.lab/x", "oidc.audience": "api://gatehouse,b",

@@ -85,7 +85,13 @@ func (l *loader) checkPorts(c Config) {
 	}
 }
 
-// proxy reads an address or a network. One of all addresses is refused: everybody could forge theirs then.
+// The shortest networks of proxies. In two halves of all addresses, too, everybody could forge theirs.
+const (
+	leastProxy4 = 8
+	leastProxy6 = 16
+)
+
+// proxy reads an address, or a network that is not too large.
 func proxy(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
 		addr = addr.Unmap()
@@ -94,13 +100,14 @@ func proxy(text string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil || p.Addr().Is4In6():
-		return netip.Prefix{}, fmt.Errorf("%s is neither an IP address nor a network, such as 10.0.0.7 or fd00::/8",
-			quote(text))
+		return netip.Prefix{}, fmt.Errorf("%s is neither an IP address nor a network, such as 10.0.0.7 or "+
+			"fd00:7::/64", quote(text))
 	case p != p.Masked():
 		return netip.Prefix{}, fmt.Errorf("%s has bits set behind its length; write %v, or the address alone",
 			quote(text), p.Masked())
-	case p.Bits() == 0:
-		return netip.Prefix{}, fmt.Errorf("%s trusts everybody; name the addresses of the proxies", quote(text))
+	case p.Bits() < leastProxy6 && (p.Addr().Is6() || p.Bits() < leastProxy4):
+		return netip.Prefix{}, fmt.Errorf("%s trusts too many; name the addresses of the proxies, or a network of "+
+			"/%d or longer (IPv4), /%d or longer (IPv6)", quote(text), leastProxy4, leastProxy6)
 	}
 	return p, nil
 }

@@ -29,8 +29,13 @@ func TestADoorThatCannotBeIsRefused(t *testing.T) {
 			`server.trusted_proxies[1]: "10.0.0.1/8" has bits set behind its length; write 10.0.0.0/8`},
 		{"server: {trusted_proxies: ['fe80::1%eth0']}", `"fe80::1%eth0" is neither`},
 		{"server: {trusted_proxies: ['::ffff:10.0.0.0/104']}", `is neither`},
-		{"server: {trusted_proxies: [0.0.0.0/0]}", `"0.0.0.0/0" trusts everybody`},
-		{"server: {trusted_proxies: ['::/0']}", `"::/0" trusts everybody`},
+		{"server: {trusted_proxies: [0.0.0.0/0]}", `"0.0.0.0/0" trusts too many; name the addresses`},
+		{"server: {trusted_proxies: [0.0.0.0/1, 128.0.0.0/1]}",
+			`server.trusted_proxies[1]: "128.0.0.0/1" trusts too many`},
+		{"server: {trusted_proxies: [10.0.0.0/7]}", `"10.0.0.0/7" trusts too many`},
+		{"server: {trusted_proxies: ['::/0']}", `"::/0" trusts too many`},
+		{"server: {trusted_proxies: ['::/1']}", `"::/1" trusts too many`},
+		{"server: {trusted_proxies: ['fd00::/15']}", `or a network of /8 or longer (IPv4), /16 or longer (IPv6)`},
 		{"server: {allowed_hosts: ['*']}", `server.allowed_hosts[0]: "*" is no host`},
 		{"server: {allowed_hosts: ['*.lab.internal']}", `"*.lab.internal" is no host`},
 		{"server: {allowed_hosts: ['a.lab:8080']}", `"a.lab:8080" is no host`},
@@ -123,6 +128,12 @@ func TestExposure(t *testing.T) {
 			"server.host", "0.0.0.0", `auth.mode: none is possible on loopback only, and server.host is "0.0.0.0"`},
 		{"admin behind a proxy and no credentials", fmt.Sprintf(admin, "10.0.0.1") + "server: {" + proxy + none,
 			"admin.listen", "10.0.0.1:8081", `and admin.listen is "10.0.0.1:8081"`},
+		{"on loopback behind a proxy, and no credentials", "server: {transport: http, " + proxy + none, "", "",
+			"server.behind_tls_proxy says that a proxy lets others in"},
+		{"on loopback with a proxy that is trusted, and no credentials",
+			"server: {transport: http, trusted_proxies: [127.0.0.1], allowed_hosts: [gatehouse.example.org]}\n" + none,
+			"", "", "auth.mode: none is possible on loopback only, and server.trusted_proxies says that a proxy lets"},
+		{"a proxy in front of no HTTP", "server: {trusted_proxies: [127.0.0.1]}\n" + none, "", "", ""},
 		{"neither TLS nor credentials", fmt.Sprintf(metrics, "10.0.0.1") + none,
 			"metrics.prometheus_host", "10.0.0.1", "auth.mode: none is possible on loopback only"},
 	} {
@@ -147,12 +158,12 @@ func TestExposure(t *testing.T) {
 func TestDoorsAsTheyAreTaken(t *testing.T) {
 	cfg := load(t, Source{File: write(t, "c.yaml", `
 server:
-  trusted_proxies: [10.0.0.7, 192.168.0.0/16, "::ffff:10.0.0.8", "fd00::/8"]
+  trusted_proxies: [10.0.0.7, 11.0.0.0/8, "::ffff:10.0.0.8", "fd00::/16"]
   allowed_hosts: [Box.Lab.internal, 10.0.0.1, "::1", my_box]
   allowed_origins: [https://a.lab, "http://a.lab:8080", "https://[fd00::1]:8443", "http://127.0.0.1:3000"]
 admin: {listen: "[::1]:8081"}
 `)})
-	if got, want := fmt.Sprint(cfg.Proxies()), "[10.0.0.7/32 192.168.0.0/16 10.0.0.8/32 fd00::/8]"; got != want {
+	if got, want := fmt.Sprint(cfg.Proxies()), "[10.0.0.7/32 11.0.0.0/8 10.0.0.8/32 fd00::/16]"; got != want {
 		t.Errorf("Proxies() = %s, want %s", got, want)
 	}
 	for _, file := range []string{ // a door that is closed has no port

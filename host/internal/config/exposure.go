@@ -51,10 +51,23 @@ func (l *loader) checkExposure(c Config) {
 				"listen on 127.0.0.1", door.key, quote(door.address))
 		}
 	}
-	if c.Auth.Mode == AuthNone && c.Server.BehindTLSProxy && c.Server.Transport == "http" {
-		l.problem("auth.mode", "none is possible on loopback only, and server.behind_tls_proxy says that a proxy lets "+
-			"others in; let auth.mode be token, or take the proxy away")
+	if key := c.proxied(); c.Auth.Mode == AuthNone && key != "" {
+		l.problem("auth.mode", "none is possible on loopback only, and %s says that a proxy lets others in; let "+
+			"auth.mode be token, or take the proxy away", key)
 	}
+}
+
+// proxied is the key by which somebody says that a proxy brings clients to the host; empty: there is none.
+func (c Config) proxied() string {
+	switch {
+	case c.Server.Transport != "http":
+		return ""
+	case c.Server.BehindTLSProxy:
+		return "server.behind_tls_proxy"
+	case len(c.Server.TrustedProxies) > 0:
+		return "server.trusted_proxies"
+	}
+	return ""
 }
 
 func (l *loader) checkTLS(c Config) {

@@ -25,6 +25,7 @@ func FuzzRead(f *testing.F) {
 		"security: {allowed_targets: [RFC1918, '*.a.b']}", "plugins: {config: {p: {a: [1, {b: .inf}, x]}}}",
 		"? {a: b}\n: c\n", "server: !!map {}\n", "{\"a\": \"\\ud800\"}", "server: {port: 0o17}\nserver: {}",
 		"auth: {tokens: [{}, {name: a}, ~, 1]}", "server: {transport: http, host: 0.0.0.0, behind_tls_proxy: true}",
+		"server: {transport: http, trusted_proxies: [10.0.0.0/8, '::1']}\nauth: {mode: none}",
 		"server: {trusted_proxies: [10.0.0.0/8, '::1'], allowed_hosts: [a], allowed_origins: [http://a]}",
 		"tls: {cert_file: /c, key_file: /k}\nadmin: {listen: 10.0.0.1:1}", "admin: {listen: 'unix:/a'}",
 		"oidc: {issuer: https://a, audience: [b], default_role: viewer}",
@@ -81,6 +82,9 @@ func checkAccepted(t *testing.T, l Loaded) {
 	safe := l.Config.Auth.Mode != AuthNone && (l.Config.TLS.On() || l.Config.Server.BehindTLSProxy)
 	if key, address := l.Config.Exposed(); key != "" && !safe {
 		t.Errorf("Exposed() = %s %s, and it is not safe", key, address)
+	}
+	if key := l.Config.proxied(); key != "" && l.Config.Auth.Mode == AuthNone {
+		t.Errorf("auth.mode none beside %s = a configuration, want a problem", key)
 	}
 	all := scope.Policy{Networks: append(scope.RFC1918(), scope.Loopback())}
 	for _, n := range l.Config.ScopePolicy().Networks {

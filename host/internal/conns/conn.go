@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -167,8 +168,24 @@ func Leaving(ctx context.Context) {
 	}
 	c.conns.mu.Lock()
 	defer c.conns.mu.Unlock()
-	c.leaving = c.state == active
+	if c.state != active || c.at == gone {
+		return
+	}
+	c.conns.countLocked(c, -1)
+	c.leaving = true
+	c.conns.countLocked(c, +1)
 	c.conns.changed.Broadcast()
+}
+
+// Gone is whether the client behind a request has closed its end, or half of it. net/http notices that by one read
+// in the background, which whoever sends a byte more than his request uses up.
+func Gone(ctx context.Context) bool {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	if c == nil {
+		return false
+	}
+	below, ok := c.Conn.(syscall.Conn)
+	return ok && hungUp(below)
 }
 
 // Known says that whoever is behind the connection of a request has shown a good credential. It may be called

@@ -109,7 +109,7 @@ func (cs *Conns) change(c *conn, to state) {
 		return
 	}
 	cs.countLocked(c, -1)
-	c.state, c.since, c.leaving, c.over = to, cs.tickLocked(), false, false
+	c.state, c.since, c.leaving, c.over = to, cs.tickLocked(), false, false // over and leaving are of one request
 	if to == active {
 		c.served.Store(true)
 		cs.boundLocked(c)
@@ -162,7 +162,7 @@ func (cs *Conns) removeLocked(c *conn) {
 func (cs *Conns) countLocked(c *conn, by int) {
 	cs.in[c.state] += by
 	c.client.in[c.state] += by
-	if c.state == active && c.bounded && !c.over {
+	if c.state == active && c.bounded && !c.over && !c.leaving {
 		c.client.taken += by
 	}
 }

@@ -80,7 +80,9 @@ func TestEachRouteHasItsMethod(t *testing.T) {
 		for _, method := range []string{"HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "BREW", "get"} {
 			want, allow := http.StatusMethodNotAllowed, row.method
 			switch {
-			case row.method == "" || method == "HEAD" && row.method == http.MethodGet:
+			case row.path == mcpPath:
+				allow = "GET, POST, DELETE"
+			case method == "HEAD" && row.method == http.MethodGet:
 				want, allow = http.StatusOK, ""
 			case row.path == tokensPath && method == "HEAD":
 				want, allow = http.StatusOK, ""

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -18,7 +19,11 @@ const (
 	maxRESTBody  = 64 << 10
 	maxRESTDepth = 32 // arrays and objects in one another; arguments of tools are bounded alike
 	maxMCPBody   = 1 << 20
-	maxMCPDepth  = 40 // the arguments stand in an envelope
+	maxMCPDepth  = 40      // the arguments stand in an envelope
+	maxValues    = 8 << 10 // names and values: in memory each takes far more than its text
+	maxLargeMCP  = 8       // messages of more than maxRESTBody that are read at a time
+	maxOpening   = 16 << 10
+	maxOpenWith  = 256 // values of an initialize, which the endpoint keeps as long as the session
 	bodyTimeout  = 15 * time.Second
 )
 
@@ -29,7 +34,7 @@ func readObject(w http.ResponseWriter, r *http.Request) (json.RawMessage, int, *
 	if err != nil {
 		return nil, status, err
 	}
-	if err := strictjson.Object(raw, maxRESTDepth); err != nil {
+	if err := strictjson.Object(raw, strictjson.Limits{Depth: maxRESTDepth, Values: maxValues}); err != nil {
 		return nil, http.StatusBadRequest, badBody(err).
 			Suggest(`send one object, such as {"target": "10.0.3.7"}, with each member once`)
 	}
@@ -82,8 +87,12 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, int, *
 	switch {
 	case errors.As(err, &big):
 		return nil, http.StatusRequestEntityTooLarge, tooLarge(limit)
-	case err != nil:
-		return nil, http.StatusBadRequest, tool.Errorf(tool.KindValidation, "the body cannot be read: %w", err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout, tool.Errorf(
+			tool.KindValidation, "the body did not come within %v", bodyTimeout).Suggest("send it faster, or send less")
+	case err != nil: // its text may name addresses
+		return nil, http.StatusBadRequest, tool.Errorf(tool.KindValidation, "the body cannot be read: it ends too early, "+
+			"or is not as its headers say").Suggest("send as many bytes as Content-Length says, or whole chunks")
 	}
 	return raw, 0, nil
 }
@@ -114,12 +123,21 @@ func timely(next http.Handler) http.Handler {
 // cancel the call.
 type timedBody struct {
 	io.ReadCloser
-	rc *http.ResponseController
+	rc    *http.ResponseController
+	whole bool // all of it was read
+}
+
+// unread is whether there may be more of a body: whoever answers without reading it closes the connection, or net/http
+// waits for the rest before it sends the answer.
+func unread(r *http.Request) bool {
+	b, timed := r.Body.(*timedBody)
+	return timed && !b.whole
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.EOF) {
+		b.whole = true
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	return n, err

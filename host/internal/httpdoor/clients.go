@@ -28,13 +28,31 @@ func (d *Door) authenticate(next http.Handler) http.Handler {
 }
 
 // identify says in the context who calls: the name of the credential, or where none is asked for, the address. A
-// request with a bad credential or none goes on as nobody.
+// request with a bad credential or none goes on as nobody; that somebody showed a bad one is told all the same.
 func (d *Door) identify(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, err := d.recognise(r)
 		if err != nil {
 			leave(w, r)
 			id = auth.Identity{}
+		}
+		if err != nil && !errors.Is(err, auth.ErrNone) {
+			status, e := strangerError(err)
+			d.refused(r, status, e)
+		}
+		next(w, d.with(r, id))
+	})
+}
+
+// open lets everybody in, and looks at no credential: who watches whether the host lives is not to wait for the
+// issuer of tokens, nor to try them.
+func (d *Door) open(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := auth.Identity{}
+		if d.cfg.Clients == nil {
+			id.Client = visitOf(r).remote
+		} else {
+			leave(w, r)
 		}
 		next(w, d.with(r, id))
 	})
@@ -65,21 +83,23 @@ func (e *tooManyError) Error() string {
 }
 
 // recognise finds out who calls. A credential from an address that failed too often is not looked at, but for one
-// that was good from there before: who shares an address with somebody who guesses goes on working.
+// that was good from there before, and for one of our own making, which nobody guesses: who shares an address with
+// somebody who does goes on working.
 func (d *Door) recognise(r *http.Request) (auth.Identity, error) {
+	if id, ok := r.Context().Value(peerKey{}).(auth.Identity); ok {
+		return id, nil
+	}
 	v := visitOf(r)
 	if d.cfg.Clients == nil {
 		return auth.Identity{Client: v.remote, Role: auth.Admin}, nil
-	}
-	if id, ok := r.Context().Value(peerKey{}).(auth.Identity); ok {
-		return id, nil
 	}
 	shown := credentials(r)
 	if !shown.HasBearer && shown.Certificate == nil {
 		return auth.Identity{}, auth.ErrNone
 	}
 	known := familiar{v.remote, fingerprint(shown)}
-	if wait, blocked := d.blocked(known); blocked {
+	wait, blocked := d.blocked(v.remote)
+	if blocked && !strings.HasPrefix(shown.Bearer, auth.TokenPrefix) && !d.familiar.Contains(known) {
 		return auth.Identity{}, &tooManyError{wait}
 	}
 	id, err := d.cfg.Clients.Authenticate(r.Context(), shown)
@@ -88,7 +108,10 @@ func (d *Door) recognise(r *http.Request) (auth.Identity, error) {
 		conns.Known(r.Context())
 		d.familiar.Add(known, struct{}{})
 	case errors.Is(err, auth.ErrBad) && !errors.Is(err, auth.ErrForbidden) && d.cfg.Failures != nil:
-		d.cfg.Failures.Fail(v.remote)
+		d.familiar.Remove(known) // it may have been withdrawn
+		if wait, ok := d.cfg.Failures.Fail(v.remote); !ok {
+			return auth.Identity{}, &tooManyError{wait}
+		}
 	}
 	return id, err
 }
@@ -102,12 +125,11 @@ type familiar struct {
 // maxFamiliar is how many are remembered, the last ones used.
 const maxFamiliar = 4096
 
-func (d *Door) blocked(f familiar) (time.Duration, bool) {
+func (d *Door) blocked(remote string) (wait time.Duration, blocked bool) {
 	if d.cfg.Failures == nil {
 		return 0, false
 	}
-	wait, blocked := d.cfg.Failures.Blocked(f.remote)
-	return wait, blocked && !d.familiar.Contains(f)
+	return d.cfg.Failures.Blocked(remote)
 }
 
 func fingerprint(shown auth.Credentials) [sha256.Size]byte {
@@ -143,24 +165,30 @@ func certificate(r *http.Request) *x509.Certificate {
 // stranger answers a request of nobody who may come in.
 func (d *Door) stranger(w http.ResponseWriter, r *http.Request, err error) {
 	leave(w, r)
+	status, e := strangerError(err)
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		w.Header().Set("WWW-Authenticate", d.challenge(r, err))
+	}
+	d.refuse(w, r, status, e)
+}
+
+// strangerError is what such a request is answered.
+func strangerError(err error) (status int, e *tool.Error) {
 	var many *tooManyError
 	switch {
 	case errors.As(err, &many):
-		e := tool.Errorf(tool.KindRateLimited, "%w", err).Suggest("wait, and send a valid token")
+		e = tool.Errorf(tool.KindRateLimited, "%w", err).Suggest("wait, and send a valid token")
 		e.RetryAfter = many.wait
-		d.refuse(w, r, http.StatusTooManyRequests, e)
+		return http.StatusTooManyRequests, e
 	case errors.Is(err, auth.ErrUnavailable):
-		e := tool.Errorf(tool.KindUnavailable, "the token cannot be checked now: %w", err).Suggest("try again in a while")
+		e = tool.Errorf(tool.KindUnavailable, "the token cannot be checked now: %w", err).Suggest("try again in a while")
 		e.RetryAfter = issuerRetry
-		d.refuse(w, r, http.StatusServiceUnavailable, e)
+		return http.StatusServiceUnavailable, e
 	case errors.Is(err, auth.ErrForbidden):
-		w.Header().Set("WWW-Authenticate", d.challenge(r, err))
-		d.refuse(w, r, http.StatusForbidden, tool.Errorf(tool.KindForbidden, "%w", err).
-			Suggest("ask the operator, or the issuer of the token, for a role"))
-	default:
-		w.Header().Set("WWW-Authenticate", d.challenge(r, err))
-		d.refuse(w, r, http.StatusUnauthorized, unauthenticated(err))
+		return http.StatusForbidden, tool.Errorf(tool.KindForbidden, "%w", err).
+			Suggest("ask the operator, or the issuer of the token, for a role")
 	}
+	return http.StatusUnauthorized, unauthenticated(err)
 }
 
 // issuerRetry is when it is worth asking again about a token whose issuer is away.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,6 +67,66 @@ func TestFailuresCountOnOpenRoutesToo(t *testing.T) {
 	w := serve(d, request("GET", "/health", "", "Authorization", "Bearer secret"))
 	if w.Code != 200 || strings.Contains(w.Body.String(), `"checks"`) {
 		t.Errorf("GET /health with a token that is not looked at = %d %s, want it without details", w.Code, w.Body)
+	}
+}
+
+// Whoever shows a bad credential is told of, also where it is not needed.
+func TestAWrongCredentialOnAnOpenRouteIsTold(t *testing.T) {
+	var told []int
+	d := newDoor(t, withTokens, func(c *Config) {
+		c.Failures = auth.NewFailures(1, time.Minute, 100)
+		c.Refused = func(r Refusal) { told = append(told, r.Status) }
+	})
+	for range 2 {
+		if w := serve(d, request("GET", "/health", "", "Authorization", "Bearer guess")); w.Code != 200 {
+			t.Errorf("GET /health with a bad token = %d, want 200", w.Code)
+		}
+	}
+	serve(d, request("GET", "/health", ""))
+	if !slices.Equal(told, []int{401, 429}) {
+		t.Errorf("told of %v, want of the first as bad, of the second as one too many, and not of who shows nothing", told)
+	}
+}
+
+// Who watches whether the host lives shows nothing, and waits for nobody.
+func TestOpenRoutesLookAtNoCredential(t *testing.T) {
+	d := newDoor(t, func(c *Config) {
+		c.Issuer = "https://issuer.example"
+		c.Clients = auth.NewClients(auth.Config{Issuer: func(context.Context, string) (auth.Identity, error) {
+			t.Error("the issuer is asked")
+			return auth.Identity{}, auth.ErrUnavailable
+		}})
+	})
+	for _, path := range []string{"/livez", "/readyz", metadataPath, metadataPath + mcpPath} {
+		if w := serve(d, request("GET", path, "", "Authorization", "Bearer a.b.c")); w.Code != 200 {
+			t.Errorf("GET %s = %d, want 200", path, w.Code)
+		}
+	}
+}
+
+// A token that was good once and was withdrawn is a wrong one like others.
+func TestAWithdrawnTokenIsBlockedLikeOthers(t *testing.T) {
+	clients, tokens := clientsOf(auth.Token{Name: "ci", SHA256: auth.Hash("secret"), Role: auth.Viewer})
+	d := newDoor(t, func(c *Config) { c.Clients, c.Failures = clients, auth.NewFailures(3, time.Hour, 100) })
+	serve(d, from("10.0.0.1", "secret"))
+	if err := tokens.Replace(nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		serve(d, from("10.0.0.1", "secret"))
+	}
+	checkProblem(t, serve(d, from("10.0.0.1", "secret")), 429, tool.KindRateLimited)
+}
+
+// Nobody guesses 256 random bits: a token of our own making is let in though others at its address failed.
+func TestAGuesserKeepsNoGeneratedTokenOut(t *testing.T) {
+	secret := auth.Generate()
+	clients, _ := clientsOf(auth.Token{Name: "new", SHA256: auth.Hash(secret), Role: auth.Viewer})
+	d := newDoor(t, func(c *Config) { c.Clients, c.Failures = clients, auth.NewFailures(1, time.Hour, 100) })
+	serve(d, from("127.0.0.1", "guess"))
+	checkProblem(t, serve(d, from("127.0.0.1", auth.Generate())), 429, tool.KindRateLimited)
+	if w := serve(d, from("127.0.0.1", secret)); w.Code != 200 {
+		t.Errorf("a good token after a stranger's guess = %d, want 200", w.Code)
 	}
 }
 

@@ -45,6 +45,7 @@ var problemTexts = map[int][2]string{
 	403:             {"Forbidden", "Not for this client, this target, this Host or this Origin; or switched off."},
 	404:             {"NotFound", "There is no such tool, plugin or token."},
 	406:             {"NotAcceptable", "Not there in the form that the header Accept asks for."},
+	408:             {"RequestTimeout", "The body did not come in time."},
 	413:             {"ContentTooLarge", "The body is too large."},
 	415:             {"UnsupportedMediaType", "The body is not plain application/json."},
 	429:             {"TooManyRequests", "Too many calls, streams, connections, or credentials that are not valid."},

@@ -157,6 +157,7 @@ type Door struct {
 	handler  http.Handler
 	conns    *conns.Conns
 	streams  *streams
+	large    chan struct{} // holds one for each large message of MCP that is being read; never closed
 	familiar *lru.Cache[familiar, struct{}]
 	apart    bool                     // the routes of administrators are at another address
 	document atomic.Pointer[document] // of the catalog that was last asked for
@@ -184,6 +185,7 @@ func New(cfg Config) (*Door, error) {
 // newDoorOf makes a door of those routes that are wanted.
 func newDoorOf(cfg Config, wanted func(route) bool) *Door {
 	d := &Door{cfg: cfg, conns: newConns(cfg), streams: &streams{most: cfg.Budget.StreamsPerClient, open: make(map[string]int)}}
+	d.large = make(chan struct{}, maxLargeMCP)
 	d.familiar, _ = lru.New[familiar, struct{}](maxFamiliar) // an error is of a size below 1
 	for _, r := range d.table() {
 		if !r.off && wanted(r) {

@@ -54,10 +54,14 @@ func hostsOf(bind string) Hosts {
 func (h Hosts) allow(header string) bool {
 	host := strings.ToLower(withoutPort(header))
 	if literal, ok := strings.CutPrefix(host, "["); ok {
-		host = strings.TrimSuffix(literal, "]")
+		if host, ok = strings.CutSuffix(literal, "]"); !ok {
+			return false
+		}
 		if addr, err := netip.ParseAddr(host); err != nil || !addr.Is6() {
 			return false
 		}
+	} else if strings.Contains(host, ":") { // an IPv6 address stands in brackets
+		return false
 	}
 	if slices.Contains(h.Names, host) {
 		return host != ""

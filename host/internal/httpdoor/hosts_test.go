@@ -25,7 +25,7 @@ func TestWhichHostsAreServed(t *testing.T) {
 			"localhost/": false, "localhost/evil.example": false, "localhost,evil.example": false, " localhost": false,
 			"[localhost]": false, "[[::1]]": false, "0.0.0.0": false, "127.1": false, "2130706433": false,
 			"0x7f.0.0.1": false,
-			"::1":        true, "[::1%lo]": false, "[::ffff:127.0.0.1]": false,
+			"::1":        false, "[::1": false, "::1]": false, "[::1%lo]": false, "[::ffff:127.0.0.1]": false,
 		},
 		"::1":       {"[::1]:8080": true, "localhost": true, "127.0.0.1": true, "[::2]": false},
 		"127.0.0.5": {"127.0.0.5:1": true, "localhost": true, "127.0.0.1": true, "127.0.0.6": false},

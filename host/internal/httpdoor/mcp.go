@@ -3,6 +3,7 @@ package httpdoor
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -14,24 +15,21 @@ import (
 
 // mcp hands a request to the MCP endpoint, when it is what the protocol allows.
 func (d *Door) mcp(w http.ResponseWriter, r *http.Request) {
-	if !acceptable(r) {
+	serve := map[string]http.HandlerFunc{
+		http.MethodGet: d.listen, http.MethodPost: d.message, http.MethodDelete: d.cfg.MCP.ServeHTTP,
+	}[r.Method]
+	switch {
+	case serve == nil:
+		d.notAllowed("GET, POST, DELETE").ServeHTTP(w, r)
+	case !acceptable(r):
 		d.refuse(w, r, http.StatusNotAcceptable, tool.Errorf(tool.KindValidation,
 			"Accept must list application/json and text/event-stream").
 			Suggest("send Accept: application/json, text/event-stream"))
-		return
-	}
-	if d.cfg.Session != nil && !d.cfg.Session(r) {
+	case d.cfg.Session != nil && !d.cfg.Session(r):
 		d.refuse(w, r, http.StatusNotFound, tool.Errorf(tool.KindValidation, "there is no such session of this client").
 			Suggest("begin a new one with initialize, and send its Mcp-Session-Id"))
-		return
-	}
-	switch r.Method {
-	case http.MethodGet:
-		d.listen(w, r)
-	case http.MethodPost:
-		d.message(w, r)
 	default:
-		d.cfg.MCP.ServeHTTP(w, r)
+		serve(w, r)
 	}
 }
 
@@ -49,34 +47,71 @@ func (d *Door) listen(w http.ResponseWriter, r *http.Request) {
 	d.cfg.MCP.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// message serves one message of a client, which is read here, strictly: what stands in it twice, or is no valid
-// text, the endpoint and a proxy in front could read in two ways.
+// message serves one message of a client, which is read here, strictly: what stands in it twice, in other letters, or is
+// no valid text, the endpoint and a proxy in front could read in two ways.
 func (d *Door) message(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength > maxRESTBody || r.ContentLength < 0 {
+		select {
+		case d.large <- struct{}{}:
+			defer func() { <-d.large }()
+		default:
+			e := tool.Errorf(tool.KindOverloaded, "too many large messages are being read").Suggest("try again in a second")
+			e.RetryAfter = time.Second
+			d.refuse(w, r, http.StatusServiceUnavailable, e)
+			return
+		}
+	}
 	raw, status, bad := readJSON(w, r, maxMCPBody)
 	if bad != nil {
 		d.refuse(w, r, status, bad)
 		return
 	}
-	if err := strictjson.Check(raw, maxMCPDepth); err != nil {
-		d.refuseMessage(w, r, badBody(err).Suggest("send one JSON-RPC message, with each member once"))
+	if code, err := checkMessage(raw); err != nil {
+		d.refuseMessage(w, r, code, badBody(err).Suggest("send one JSON-RPC message, with each member once, and as it is spelled"))
 		return
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 	d.cfg.MCP.ServeHTTP(w, r)
 }
 
-// parseError is JSON-RPC's code for what is no message.
+// checkMessage returns the code of JSON-RPC for what is wrong with a message.
+func checkMessage(raw []byte) (code int, err error) {
+	if err := strictjson.Check(raw, strictjson.Limits{Depth: maxMCPDepth, Values: maxValues}); err != nil {
+		return parseError, err
+	}
+	e, err := readEnvelope(raw)
+	if err != nil {
+		return invalidRequest, err
+	}
+	if e.method != initialize {
+		return 0, nil
+	}
+	if len(raw) > maxOpening {
+		return invalidRequest, &strictjson.Error{Reason: fmt.Sprintf("an initialize has at most %d bytes", maxOpening)}
+	}
+	if err := strictjson.Check(raw, strictjson.Limits{Depth: maxMCPDepth, Values: maxOpenWith}); err != nil {
+		return invalidRequest, err
+	}
+	return 0, nil
+}
+
+const initialize = "initialize"
+
+// JSON-RPC's codes for what is no message, and for one that says what it must not.
 //
 // Source: https://www.jsonrpc.org/specification#error_object
-const parseError = -32700
+const (
+	parseError     = -32700
+	invalidRequest = -32600
+)
 
-// refuseMessage answers what is no message as JSON-RPC has it: nobody knows the id of it.
-func (d *Door) refuseMessage(w http.ResponseWriter, r *http.Request, e *tool.Error) {
+// refuseMessage answers a message that is none as JSON-RPC has it: nobody knows the id of it.
+func (d *Door) refuseMessage(w http.ResponseWriter, r *http.Request, code int, e *tool.Error) {
 	const status = http.StatusBadRequest
 	id := d.refused(r, status, e)
 	correlate(w, id)
 	p := problemOf(status, e, tool.Result{CorrelationID: id})
-	writeJSON(w, status, rpcError{Version: "2.0", Error: rpcFault{Code: parseError, Message: p.Detail, Data: p}})
+	writeJSON(w, status, rpcError{Version: "2.0", Error: rpcFault{Code: code, Message: p.Detail, Data: p}})
 }
 
 type rpcError struct {

@@ -2,6 +2,7 @@ package httpdoor
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -162,6 +163,69 @@ func TestASessionIsItsClients(t *testing.T) {
 			if w.Code != status {
 				t.Errorf("%s with the session %q = %d, want %d", method, id, w.Code, status)
 			}
+		}
+	}
+}
+
+// What reads names without case must not find others than this door.
+func TestAnEnvelopeIsSpelledAsItIs(t *testing.T) {
+	for _, row := range []struct {
+		body    string
+		pointer string // empty: it is taken
+	}{
+		{`{"jsonrpc":"2.0","id":"a","method":"ping"}`, ""},
+		{`{"jsonrpc":"2.0","id":1.5,"method":"tools/call","params":{"name":"ATool","arguments":{"NAME":1},"x":2}}`, ""},
+		{`{"jsonrpc":"2.0","method":"notifications/initialized"}`, ""},
+		{`{"jsonrpc":"2.0","id":1,"result":{}}`, ""},
+		{`{"jsonrpc":"2.0","id":1,"METHOD":"ping"}`, "/METHOD"},
+		{`{"jsonrpc":"2.0","id":1,"method":"tools/call","Params":{"name":"ATool"}}`, "/Params"},
+		{`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"NAME":"ATool","arguments":{}}}`, "/params/NAME"},
+		{`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ATool","argument\u017f":{}}}`, "/params/argument"},
+		{`{"jsonrpc":"2.0","id":{},"method":"ping"}`, "/id"},
+		{`{"jsonrpc":"2.0","id":[1],"method":"ping"}`, "/id"},
+		{`{"jsonrpc":"2.0","id":true,"method":"ping"}`, "/id"},
+		{`{"jsonrpc":"2.0","id":"` + strings.Repeat("a", 300) + `","method":"ping"}`, "/id"},
+		{`{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("a", 300) + `"}`, "/method"},
+		{`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + strings.Repeat("a", 300) + `"}}`, "/params/name"},
+	} {
+		reached := false
+		d := newDoor(t, func(c *Config) {
+			c.MCP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })
+		})
+		w := serve(d, request("POST", "/mcp", row.body))
+		if reached != (row.pointer == "") {
+			t.Errorf("POST %.80s = %d, reached the endpoint: %t", row.body, w.Code, reached)
+		}
+		if row.pointer != "" && (w.Code != 400 || !strings.Contains(w.Body.String(), `"code":-32600`) ||
+			!strings.Contains(w.Body.String(), `"pointer":"`+row.pointer)) {
+			t.Errorf("POST %.80s = %d %s, want -32600 at %s", row.body, w.Code, w.Body, row.pointer)
+		}
+	}
+}
+
+// What a session keeps of its first message is bounded: it is kept as long as the session.
+func TestAnInitializeIsSmall(t *testing.T) {
+	message := func(experimental string) string {
+		return `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{"experimental":{` + experimental + `}}}}`
+	}
+	many := strings.TrimSuffix(strings.Repeat(`"_":{},`, 10), ",")
+	for i := range 10 {
+		many = strings.Replace(many, `"_"`, fmt.Sprintf(`"a%d"`, i), 1)
+	}
+	for _, row := range []struct {
+		says, body string
+		ok         bool
+	}{
+		{"an ordinary one", message(many), true},
+		{"one long text", message(`"a":"` + strings.Repeat("x", 20<<10) + `"`), false},
+		{"many values", message(`"a":[` + strings.TrimSuffix(strings.Repeat("1,", 300), ",") + `]`), false},
+	} {
+		reached := false
+		d := newDoor(t, func(c *Config) {
+			c.MCP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })
+		})
+		if w := serve(d, request("POST", "/mcp", row.body)); reached != row.ok {
+			t.Errorf("%s = %d %s, want taken: %t", row.says, w.Code, w.Body, row.ok)
 		}
 	}
 }

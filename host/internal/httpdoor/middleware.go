@@ -1,6 +1,7 @@
 package httpdoor
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -24,7 +25,31 @@ func (d *Door) routes() http.Handler {
 	// In order: what a request cost is counted whatever became of it; nothing is written or read without end; a
 	// client with too many connections, a method that is none of ours, a foreign Host and a page of a foreign site
 	// are sent away before anything else is looked at; then the routes, each with its own lock.
-	return d.observe(pace(timely(d.recoverPanics(d.within(d.noProxy(d.knownHost(d.sameOrigin(m))))))))
+	return d.observe(pace(timely(present(d.recoverPanics(d.within(d.unambiguous(d.noProxy(d.knownHost(d.sameOrigin(m))))))))))
+}
+
+// presence is how often it is looked whether the client of a request is still there.
+const presence = time.Second
+
+// present ends a request whose client has gone, also where net/http does not notice.
+func present(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		var look func()
+		look = func() {
+			switch {
+			case ctx.Err() != nil:
+			case conns.Gone(ctx):
+				cancel()
+			default:
+				time.AfterFunc(presence, look)
+			}
+		}
+		first := time.AfterFunc(presence, look)
+		defer first.Stop()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // within sends away what comes over one connection more than its client may have.
@@ -36,6 +61,27 @@ func (d *Door) within(next http.Handler) http.Handler {
 				Suggest("end some first; the operator can raise server.max_connections_per_client")
 			e.RetryAfter = time.Second
 			d.refuse(w, r, http.StatusTooManyRequests, e)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unambiguous refuses a request whose end another server on its way may have seen elsewhere.
+func (d *Door) unambiguous(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := headsOf(r.Context())
+		if h == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		doubtful, done := h.serve()
+		defer done()
+		if doubtful {
+			leave(w, r)
+			d.refuse(w, r, http.StatusBadRequest, tool.Errorf(tool.KindValidation,
+				"the request has both a Content-Length and a Transfer-Encoding").
+				Suggest("send one of them; a proxy on the way may have added the other"))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -60,7 +106,10 @@ func (d *Door) noProxy(next http.Handler) http.Handler {
 func (d *Door) lock(r route) http.Handler {
 	switch r.role {
 	case everybody:
-		return d.identify(r.handler)
+		if r.details {
+			return d.identify(r.handler)
+		}
+		return d.open(r.handler)
 	case auth.Admin:
 		return d.authenticate(d.admin(r.handler))
 	default:
@@ -80,15 +129,24 @@ func (d *Door) byMethod(row route) http.Handler {
 	if h := handlers[http.MethodGet]; h != nil {
 		handlers[http.MethodHead] = h
 	}
-	allowed := row.allowed()
+	other := d.notAllowed(row.allowed())
+	if row.role != everybody {
+		other = d.authenticate(other) // what there is, strangers do not learn
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := handlers[r.Method]; h != nil {
 			h.ServeHTTP(w, r)
 			return
 		}
+		other.ServeHTTP(w, r)
+	})
+}
+
+func (d *Door) notAllowed(allowed string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allowed)
 		d.refuse(w, r, http.StatusMethodNotAllowed, tool.Errorf(
-			tool.KindValidation, "%s is not allowed here", r.Method).Suggest("use %s", allowed))
+			tool.KindValidation, "%s is not allowed here", clip(r.Method)).Suggest("use %s", allowed))
 	})
 }
 
@@ -119,7 +177,8 @@ func (d *Door) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		v := d.arrive(r)
 		next.ServeHTTP(w, withVisit(r, v))
-		if d.cfg.Request != nil && v.endpoint != eventsPath { // how long somebody listens is no answer's time
+		listened := v.endpoint == eventsPath || v.endpoint == mcpPath && r.Method == http.MethodGet
+		if d.cfg.Request != nil && !listened { // how long somebody listens is no answer's time
 			d.cfg.Request(v.endpoint, time.Since(start))
 		}
 	})

@@ -73,6 +73,9 @@ func (r route) responses() object {
 	statuses := append([]int{
 		http.StatusForbidden, http.StatusTooManyRequests, http.StatusInternalServerError,
 	}, r.problems...)
+	if r.body != nil {
+		statuses = append(statuses, http.StatusRequestTimeout)
+	}
 	if r.role != everybody {
 		statuses = append(statuses, http.StatusUnauthorized, http.StatusServiceUnavailable)
 	}

@@ -2,7 +2,6 @@ package httpdoor
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -85,11 +84,5 @@ func foreignOrigin(r *http.Request) bool {
 	if len(origins) == 0 {
 		return false
 	}
-	v := visitOf(r)
-	u, err := url.Parse(origins[0])
-	scheme := "http"
-	if v.https {
-		scheme = "https"
-	}
-	return len(origins) > 1 || err != nil || u.Scheme != scheme || u.Host == "" || u.Host != v.host
+	return len(origins) > 1 || !strings.EqualFold(origins[0], baseOf(r)) // as a browser writes it: no path, no user
 }

@@ -22,18 +22,19 @@ type paced struct {
 
 var _ http.Flusher = (*paced)(nil)
 
-// pace gives every answer its deadlines. The one of the answer before on the same connection is taken back: it may
-// have passed, and net/http writes by itself when a client expects 100-continue.
+// pace gives every answer its deadlines. There is one from the beginning, in the place of that of the answer before on
+// the same connection: net/http writes by itself when a client expects 100-continue.
 func pace(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := &paced{ResponseWriter: w, rc: http.NewResponseController(w)}
-		_ = p.rc.SetWriteDeadline(time.Time{}) // a writer without deadlines, as in a test, is not reached over a network
+		p.more()
 		next.ServeHTTP(p, r)
 		p.more() // what is left in the buffers is written when the handler has returned
 	})
 }
 
-// more lets the reader take longer, as it took what was written.
+// more lets the reader take longer, as it took what was written. A writer without deadlines, as in a test, is not
+// reached over a network.
 func (p *paced) more() { _ = p.rc.SetWriteDeadline(time.Now().Add(stallTimeout)) }
 
 func (p *paced) Write(b []byte) (n int, err error) {

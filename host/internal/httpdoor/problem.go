@@ -70,8 +70,8 @@ type problem struct {
 
 // refuse answers a request that never became a call, and logs it under an id that the answer carries too.
 func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, e *tool.Error) {
-	if status == http.StatusRequestEntityTooLarge {
-		leave(w, r) // the rest of the body is not waited for
+	if unread(r) {
+		leave(w, r)
 	}
 	writeProblem(w, status, e, tool.Result{CorrelationID: d.refused(r, status, e)})
 }

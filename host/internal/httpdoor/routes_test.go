@@ -129,7 +129,7 @@ func TestRequestsAreCountedByTemplate(t *testing.T) {
 	})
 	for _, row := range []struct{ path, want string }{
 		{"/", "/"}, {"/tools/ATool", "/tools/{name}"}, {"/tools/None", "/tools/{name}"},
-		{"/tools/ATool/execute", "/tools/{name}/execute"}, {"/mcp", "/mcp"}, {"/invented", "other"},
+		{"/tools/ATool/execute", "/tools/{name}/execute"}, {"/invented", "other"},
 		{"/tools/a/b/c", "other"}, {"//tools", "other"},
 		{"/plugins/a.b", "/plugins/{name}"}, {"/plugins/pin", "/plugins/pin"},
 		{"/plugins/a/restart", "/plugins/{name}/restart"}, {"/plugins/a%2Fb", "other"},
@@ -140,6 +140,12 @@ func TestRequestsAreCountedByTemplate(t *testing.T) {
 		if !slices.Equal(seen, []string{row.want}) {
 			t.Errorf("GET %s is counted as %q, want %q", row.path, seen, row.want)
 		}
+	}
+	seen = nil
+	serve(d, request("GET", "/mcp", ""))
+	serve(d, request("POST", "/mcp", "{}"))
+	if !slices.Equal(seen, []string{"/mcp"}) {
+		t.Errorf("GET and POST /mcp are counted as %q, want the one that is no listening", seen)
 	}
 	seen = nil
 	r := request("GET", "/livez", "")

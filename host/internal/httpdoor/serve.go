@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -56,22 +55,25 @@ func (d *Door) server(base context.Context) *http.Server {
 		BaseContext:                  func(net.Listener) context.Context { return base },
 		ConnContext:                  d.connection,
 		ConnState:                    d.conns.State,
-		ErrorLog:                     slog.NewLogLogger(d.cfg.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:                     d.serverLog(),
 	}
 }
 
 // accept serves what comes, with TLS if there is a certificate.
 func (d *Door) accept(srv *http.Server, l net.Listener) error {
-	l = d.conns.Listener(l)
+	l = d.conns.Listener(buffered{l})
 	if d.cfg.TLS != nil {
 		return srv.ServeTLS(l, "", "")
 	}
-	return srv.Serve(l)
+	return srv.Serve(plain{l})
 }
 
 // connection notes who is at the other end, where the system knows it.
 func (d *Door) connection(ctx context.Context, c net.Conn) context.Context {
 	ctx = d.conns.Context(ctx, c)
+	if h, ok := c.(*heads); ok {
+		ctx = context.WithValue(ctx, headsKey{}, h)
+	}
 	if d.cfg.Peer == nil {
 		return ctx
 	}

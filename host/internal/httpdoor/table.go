@@ -25,6 +25,7 @@ type route struct {
 	path    string    // as documents and metrics name it
 	method  string    // "": any; such a route is not in the document
 	role    auth.Role // the least that a client must be
+	details bool      // open to everybody, and tells more to those who show a credential
 	handler http.HandlerFunc
 	off     bool   // nothing is behind it: it is not served
 	also    *route // serves another method of the path; nil: nobody does
@@ -99,7 +100,7 @@ func (d *Door) healthRows() []route {
 		answers:  []outcome{{status: 200, text: "All have.", schema: "Status"}},
 		problems: []int{503},
 	}, {
-		path: "/health", method: http.MethodGet, role: everybody, handler: d.health,
+		path: "/health", method: http.MethodGet, role: everybody, details: true, handler: d.health,
 		id: "getHealth", tag: "health", summary: "How the host and its tools are",
 		text: "Answered from the last round of checks, which run in the background. Without a valid token the " +
 			"member `checks` is left out.",

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,17 +17,22 @@ import (
 const initializeBody = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
 	`"capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`
 
-// ask sends a message of a client to an endpoint, as a door that knows the client does.
-func ask(t *testing.T, h *HTTP, client, method, session, body string) *httptest.ResponseRecorder {
+// requestOf is a message of a client as it comes from a door that knows the client.
+func requestOf(t testing.TB, client, method, session, body string) *http.Request {
 	t.Helper()
-	r := httptest.NewRequest(method, "http://127.0.0.1/mcp", strings.NewReader(body))
+	r := httptest.NewRequestWithContext(t.Context(), method, "http://127.0.0.1/mcp", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json, text/event-stream")
 	if session != "" {
 		r.Header.Set(server.HeaderKeySessionID, session)
 	}
-	r = r.WithContext(origin.With(r.Context(), origin.Origin{Client: client, Door: origin.REST}))
-	w := httptest.NewRecorder()
+	return r.WithContext(origin.With(r.Context(), origin.Origin{Client: client, Door: origin.REST}))
+}
+
+// ask sends a message of a client to an endpoint.
+func ask(t testing.TB, h *HTTP, client, method, session, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r, w := requestOf(t, client, method, session, body), httptest.NewRecorder()
 	if !h.Knows(r) {
 		w.Code = http.StatusNotFound
 		return w
@@ -34,7 +41,7 @@ func ask(t *testing.T, h *HTTP, client, method, session, body string) *httptest.
 	return w
 }
 
-func openSession(t *testing.T, h *HTTP, client string) string {
+func openSession(t testing.TB, h *HTTP, client string) string {
 	t.Helper()
 	w := ask(t, h, client, http.MethodPost, "", initializeBody)
 	id := w.Header().Get(server.HeaderKeySessionID)
@@ -112,11 +119,100 @@ func TestManyClientsDoNotHaveMoreSessionsThanThereAre(t *testing.T) {
 	s.end = func(string) { ended++ }
 	const clients = 2 * maxSessions
 	for i := range clients {
-		s.open(fmt.Sprint("client", i))
+		s.done(s.open(fmt.Sprint("client", i)))
 	}
 	if s.all.Len() != maxSessions || len(s.byID) != maxSessions || len(s.clients) != maxSessions ||
 		ended != clients-maxSessions {
 		t.Errorf("%d sessions, %d ids, %d clients, %d ended; want %d", s.all.Len(), len(s.byID), len(s.clients), ended,
 			maxSessions)
 	}
+}
+
+// Who mounts the endpoint need not have asked Knows: nothing of another's session is served.
+func TestTheEndpointItselfServesNoSessionOfAnother(t *testing.T) {
+	h := newBed(t, entry("ATool")).HTTP()
+	alice := openSession(t, h, "alice")
+	for _, row := range []struct{ says, method, session string }{
+		{"a message", http.MethodPost, alice}, {"a stream", http.MethodGet, alice}, {"its end", http.MethodDelete, alice},
+		{"a stream of no session", http.MethodGet, ""}, {"the end of none", http.MethodDelete, ""},
+		{"a stream of one that nobody opened", http.MethodGet, "mcp-session-1"},
+	} {
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, requestOf(t, "bob", row.method, row.session, listBody)); w.Code != http.StatusNotFound {
+			t.Errorf("%s: ServeHTTP = %d, want 404", row.says, w.Code)
+		}
+	}
+	if w := ask(t, h, "alice", http.MethodPost, alice, listBody); w.Code != http.StatusOK {
+		t.Errorf("the session = %d afterwards, want 200", w.Code)
+	}
+}
+
+// An initialize that is so slow that its session is ended before it would leave the session with mcp-go for good.
+func TestASessionThatEndsBeforeItsRequestsIsEndedAgainAfterThem(t *testing.T) {
+	var ended []string
+	s := newSessions()
+	s.end = func(id string) { ended = append(ended, id) }
+	first := s.open("alice")
+	other := s.begin(first.id, "alice")
+	for range maxSessionsPerClient {
+		s.open("alice") // each under way
+	}
+	s.done(other)
+	if want := []string{first.id}; !slices.Equal(ended, want) {
+		t.Errorf("ended are %v, want %v", ended, want)
+	}
+	s.done(first)
+	if want := []string{first.id, first.id}; !slices.Equal(ended, want) {
+		t.Errorf("ended are %v, want %v", ended, want)
+	}
+	if s.begin(first.id, "alice") != nil || s.clients["alice"] != maxSessionsPerClient {
+		t.Errorf("%d sessions of alice, want %d, and the first ended", s.clients["alice"], maxSessionsPerClient)
+	}
+}
+
+// What a request ends is used as late as what it begins.
+func TestTheSessionThatWasSilentForLongestGoesFirst(t *testing.T) {
+	var ended []string
+	s := newSessions()
+	s.end = func(id string) { ended = append(ended, id) }
+	long := s.open("alice")
+	short := s.open("alice")
+	s.done(short)
+	s.done(long) // began first, ends last
+	for range maxSessionsPerClient - 1 {
+		s.done(s.open("alice"))
+	}
+	if want := []string{short.id}; !slices.Equal(ended, want) {
+		t.Errorf("ended are %v, want %v, which was silent for longest", ended, want)
+	}
+}
+
+// As a session ends by its client's word or by a bound alone, what is kept must be little, and must not grow.
+func TestSessionsThatEndedLeaveNothing(t *testing.T) {
+	const each = 16 << 10 // bytes
+	h := newBed(t, entry("ATool")).HTTP()
+	open := func(count int) (grown int64) {
+		before := heap()
+		for i := range count {
+			openSession(t, h, fmt.Sprint("client", i%(maxSessions/maxSessionsPerClient)))
+		}
+		return heap() - before
+	}
+	if grown := open(maxSessions); grown > maxSessions*each {
+		t.Errorf("%d sessions keep %d bytes each, want at most %d", maxSessions, grown/maxSessions, each)
+	} else {
+		t.Logf("an ordinary session keeps %d bytes", grown/maxSessions)
+	}
+	if grown := open(5000); grown > 64*each {
+		t.Errorf("5000 sessions in the place of others keep %d bytes, want nothing", grown)
+	}
+	runtime.KeepAlive(h)
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // the first one leaves what has a finalizer, and the pools
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -13,13 +13,9 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-const (
-	// stdioWorkers is how many calls of the one client run at a time here; the gates behind set the real
-	// limits. Beyond it mcp-go would run a call on its read loop, and no cancel could reach it.
-	stdioWorkers = 100
-	// sessionTTL must be longer than the longest call: the sweeper looks at the starts of requests.
-	sessionTTL = 2 * time.Hour
-)
+// stdioWorkers is how many calls of the one client run at a time here; the gates behind set the real
+// limits. Beyond it mcp-go would run a call on its read loop, and no cancel could reach it.
+const stdioWorkers = 100
 
 // ServeStdio talks to the one client that started this process, until its stream ends or ctx does. Nothing
 // but JSON-RPC is written to out.
@@ -35,18 +31,21 @@ func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) erro
 
 // HTTP is the Streamable HTTP endpoint.
 type HTTP struct {
-	server   *server.StreamableHTTPServer
-	sessions *sessions
+	server    *server.StreamableHTTPServer
+	sessions  *sessions
+	heartbeat time.Duration
 }
 
 var _ http.Handler = (*HTTP)(nil)
 
 // HTTP makes the endpoint. It speaks the revisions up to 2025-11-25: in the stateless one mcp-go keeps the
-// ids of all clients' requests in one space, and any client could cancel any other's call.
+// ids of all clients' requests in one space, and any client could cancel any other's call. Its sweeper of idle
+// sessions is not used: it looks at the starts of requests alone, so that it would end those that listen.
 func (d *Door) HTTP() *HTTP {
-	h := &HTTP{sessions: newSessions()}
+	h := &HTTP{sessions: newSessions(), heartbeat: heartbeat}
 	h.server = server.NewStreamableHTTPServer(d.server, server.WithSessionIdManagerResolver(h.sessions),
-		server.WithSessionIdleTTL(sessionTTL), server.WithStreamableHTTPLogger(d.cfg.Logger),
+		server.WithStreamableHTTPLogger(d.cfg.Logger),
+		server.WithDisableLocalhostProtection(true), // who mounts it checks Host, of names that it allows too
 		server.WithStreamableHTTPProtocolVersions(mcp.LegacyProtocolVersions()...))
 	h.sessions.end = h.end
 	return h
@@ -79,9 +78,33 @@ func (nobody) Header() http.Header         { return make(http.Header) }
 func (nobody) Write(p []byte) (int, error) { return len(p), nil }
 func (nobody) WriteHeader(int)             {}
 
-// ServeHTTP serves one request. Host, origin, credential, size, what the client accepts, and whose the session is,
-// are the business of who mounts it.
-func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.server.ServeHTTP(w, r) }
+// ServeHTTP serves one request. Host, origin, credential, size, and what the client accepts are the business of who
+// mounts it; who has asked Knows before can give a better answer to a request of no session of its client.
+func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{}
+	r = r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
+	defer func() {
+		if v.opened != nil {
+			h.sessions.done(v.opened)
+		}
+	}()
+	id := r.Header.Get(server.HeaderKeySessionID)
+	if id == "" && r.Method == http.MethodPost {
+		h.server.ServeHTTP(w, r)
+		return
+	}
+	o := h.sessions.begin(id, clientOf(r))
+	if o == nil {
+		http.Error(w, "there is no such session; begin one with initialize", http.StatusNotFound)
+		return
+	}
+	defer h.sessions.done(o)
+	if r.Method == http.MethodGet {
+		h.listen(o, w, r)
+		return
+	}
+	h.server.ServeHTTP(w, r)
+}
 
 // CloseSessions ends the streams of all clients, so that a shutdown need not wait for them.
 func (h *HTTP) CloseSessions(ctx context.Context) { h.server.CloseSessions(ctx) }

@@ -42,6 +42,9 @@ func (i *Issuer) identify(payload []byte, now time.Time) (auth.Identity, error) 
 	if err != nil {
 		return auth.Identity{}, err
 	}
+	if most := now.Add(trustedFor); expires.After(most) {
+		expires = most
+	}
 	// Nobody can configure a token of this name: it has a colon.
 	return auth.Identity{Client: "oidc:" + name, Kind: auth.ByIssuer, Role: role, Expires: expires}, nil
 }

@@ -18,6 +18,7 @@ const (
 	pause      = 10 * time.Second // between two fetches
 	failPause  = 5 * time.Second  // after one that failed
 	patience   = 10 * time.Second // that a fetch may take
+	maxWaiting = 8                // callers that wait for one
 )
 
 // set is the issuer's keys as they were at one time. It is never changed.
@@ -45,8 +46,8 @@ func (s *set) verify(jws *jose.JSONWebSignature) (payload []byte, known bool) {
 	return nil, known
 }
 
-// keys are the issuer's, fetched when they are wanted: by one fetch at a time, which all who wait share, and
-// which goes on when they go; and not before a pause is over, whatever tokens come. (go-oidc's own set of
+// keys are the issuer's, fetched when they are wanted: by one fetch at a time, which the few who may wait share,
+// and which goes on when they go; and not before a pause is over, whatever tokens come. (go-oidc's own set of
 // keys asks the issuer for each token that is not good: whoever can reach us could make us overrun it.)
 type keys struct {
 	fetch func(context.Context) (*set, error)
@@ -59,6 +60,8 @@ type keys struct {
 	end     context.CancelFunc
 	running sync.WaitGroup // fetches
 
+	waiting chan struct{} // holds one for each caller that waits; never closed
+
 	mu       sync.Mutex
 	fetching chan struct{} // closed by the fetch under way when it is over; nil: there is none
 	next     time.Time     // no fetch before
@@ -66,7 +69,7 @@ type keys struct {
 }
 
 func newKeys(fetch func(context.Context) (*set, error), now func() time.Time, log *slog.Logger) *keys {
-	k := &keys{fetch: fetch, now: now, log: log}
+	k := &keys{fetch: fetch, now: now, log: log, waiting: make(chan struct{}, maxWaiting)}
 	k.ctx, k.end = context.WithCancel(context.Background())
 	return k
 }
@@ -94,10 +97,8 @@ func (k *keys) get(ctx context.Context) (*set, error) {
 // old when it is not time to ask again; the issuer's word is a few seconds old then.
 func (k *keys) newer(ctx context.Context, old *set) (*set, error) {
 	if done := k.start(); done != nil {
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		if err := k.wait(ctx, done); err != nil {
+			return nil, err
 		}
 	}
 	k.mu.Lock()
@@ -107,6 +108,22 @@ func (k *keys) newer(ctx context.Context, old *set) (*set, error) {
 		return nil, ErrUnavailable
 	}
 	return current, nil
+}
+
+// wait waits for the end of a fetch, if not too many do.
+func (k *keys) wait(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case k.waiting <- struct{}{}:
+	default:
+		return ErrUnavailable
+	}
+	defer func() { <-k.waiting }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
 }
 
 // start begins a fetch, or joins the one under way. It returns nil when it is not time for one.

@@ -209,7 +209,7 @@ func TestManyComeAtOnce(t *testing.T) {
 	server := startIssuer(t, "127.0.0.1:0", nil)
 	issuer, _ := newIssuer(t, server.url, nil)
 	var all sync.WaitGroup
-	for n := range 20 {
+	for n := range maxWaiting {
 		token := server.token(fmt.Sprintf("client-%d", n%5))
 		all.Go(func() {
 			if _, err := issuer.Authenticate(t.Context(), token); err != nil {

@@ -10,7 +10,9 @@
 //	clients := auth.NewClients(auth.Config{Issuer: issuer.Authenticate})
 //
 // How long a key that the issuer withdrew is still believed in: an hour at most while the issuer can be
-// reached and tokens come, two hours whatever happens.
+// reached and tokens come, two hours whatever happens. An identity is good as long as its token, and no longer
+// than those two hours: what it began, such as a stream of events or a call that is queued, ends then, and who
+// shows the token again is looked at anew.
 package oidc
 
 import (
@@ -114,7 +116,8 @@ func (i *Issuer) Close() error {
 }
 
 // Authenticate recognises the client that shows a token. Its errors have [auth.ErrBad] or [ErrUnavailable] in
-// the chain, and say nothing that the issuer does not tell everybody.
+// the chain, and say nothing that the issuer does not tell everybody. A few wait for the issuer's keys at a
+// time; others, who would have to, get [ErrUnavailable] at once: anybody can make up a token for which to wait.
 func (i *Issuer) Authenticate(ctx context.Context, bearer string) (auth.Identity, error) {
 	if len(bearer) > maxToken {
 		return auth.Identity{}, refuse("it has %d bytes; allowed are %d", len(bearer), maxToken)

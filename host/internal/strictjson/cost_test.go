@@ -1,7 +1,9 @@
 package strictjson
 
 import (
+	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -42,7 +44,7 @@ func TestAHostileDocumentCostsFewAllocations(t *testing.T) {
 			limit = 5_000 * 8 // an index each
 		}
 		raw := []byte(doc)
-		if n := testing.AllocsPerRun(1, func() { _ = Check(raw, 64) }); n > limit {
+		if n := testing.AllocsPerRun(1, func() { _ = Check(raw, Limits{Depth: 64}) }); n > limit {
 			t.Errorf("%s: Check of %d bytes allocates %v times, want at most %v", says, len(raw), n, limit)
 		}
 	}
@@ -51,7 +53,7 @@ func TestAHostileDocumentCostsFewAllocations(t *testing.T) {
 // The race detector empties pools now and then, so that a few are to be had.
 func TestAPlainBodyCostsNoAllocationPerMember(t *testing.T) {
 	for _, raw := range [][]byte{body(200), body(64 << 10)} {
-		if n := testing.AllocsPerRun(50, func() { _ = Object(raw, 32) }); n > 24 {
+		if n := testing.AllocsPerRun(50, func() { _ = Object(raw, Limits{Depth: 32}) }); n > 24 {
 			t.Errorf("Object of %d bytes allocates %v times, want at most 24", len(raw), n)
 		}
 	}
@@ -68,6 +70,35 @@ func body(size int) []byte {
 	return []byte(b.String())
 }
 
+// Behind Check a document becomes what its values make of it, whatever its text is: the most of them that are taken
+// are small, the whole mebibyte of text is 50 MB.
+func TestADocumentOfFewValuesIsSmallInMemory(t *testing.T) {
+	const values, limit = 4096, 2 << 20
+	for _, item := range []string{`{"a":{}}`, `{"a":{"a":{"a":{}}}}`, `{}`, `[]`, `1`} {
+		list := func(items int) []byte { return []byte("[" + strings.Repeat(item+",", items) + "0]") }
+		if raw := list(1 << 20 / len(item)); Check(raw, Limits{Depth: 8, Values: values}) == nil {
+			t.Errorf("Check(%q, and on for a mebibyte) = nil, want it refused", item)
+		}
+		items := 0
+		for Check(list(items+50), Limits{Depth: 8, Values: values}) == nil {
+			items += 50
+		}
+		if n := decoded(list(items)); items == 0 || n > limit {
+			t.Errorf("%d times %q become %d bytes, want at most %d", items, item, n, limit)
+		}
+	}
+}
+
+// decoded is how much is allocated for what a document becomes.
+func decoded(raw []byte) uint64 {
+	var before, after runtime.MemStats
+	var v any
+	runtime.ReadMemStats(&before)
+	_ = json.Unmarshal(raw, &v)
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
 func BenchmarkCheck(b *testing.B) {
 	docs := hostile()
 	docs["plain200B"], docs["plain64KiB"] = string(body(200)), string(body(64<<10))
@@ -77,7 +108,7 @@ func BenchmarkCheck(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = Check(raw, 64)
+				_ = Check(raw, Limits{Depth: 64})
 			}
 		})
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// decodeDepth is how deeply a document may be nested that is decoded into a struct of ours.
-const decodeDepth = 32
+// decoding is what a document is held to that becomes a struct of ours. A null among the items of an array would
+// become a zero that nobody wrote: [null] of ports the port 0.
+var decoding = rules{Limits: Limits{Depth: 32, Values: 4096}, items: true}
 
 // strictly has the names of members as they are written in the struct and no others. That no name stands
 // twice has been checked before.
@@ -21,11 +22,12 @@ var strictly = json.JoinOptions(json.RejectUnknownMembers(true), json.MatchCaseI
 	json.StringifyNumbers(false), jsontext.AllowDuplicateNames(true))
 
 // Decode reads an object, as Object has it, into a struct with `json:"name"` tags. Names that are not there,
-// and values of another type, are refused. The value null equals an absent member, and in an array the zero
-// value. An error is an *Error; nothing is returned with it.
+// and values of another type, are refused. The value null equals an absent member; in a map it is the zero value,
+// and in an array it is refused. At most 32 levels and 4096 names and values are taken. An error is an *Error;
+// nothing is returned with it.
 func Decode[T any](raw []byte) (T, error) {
 	var v, none T
-	if err := Object(raw, decodeDepth); err != nil {
+	if err := object(raw, decoding); err != nil {
 		return none, err
 	}
 	if err := json.Unmarshal(raw, &v, strictly); err != nil {

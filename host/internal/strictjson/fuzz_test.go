@@ -22,7 +22,7 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		before := string(raw)
-		err := Check(raw, 8)
+		err := Check(raw, Limits{Depth: 8})
 		if string(raw) != before {
 			t.Errorf("Check(%q) has changed it to %q", before, raw)
 		}
@@ -44,7 +44,30 @@ func FuzzCheck(f *testing.F) {
 		if !reflect.DeepEqual(one, two) {
 			t.Errorf("Check(%q) = nil, but it is %v to one and %v to another", raw, one, two)
 		}
+		n := count(one)
+		if err := Check(raw, Limits{Depth: 8, Values: n}); err != nil {
+			t.Errorf("Check(%q) = %v, want its %d names and values taken", raw, err, n)
+		}
+		if n > 1 && Check(raw, Limits{Depth: 8, Values: n - 1}) == nil {
+			t.Errorf("Check(%q) = nil, want %d names and values refused where %d are allowed", raw, n, n-1)
+		}
 	})
+}
+
+// count is of the names and values of what a document has become.
+func count(v any) int {
+	n := 1
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			n += count(item)
+		}
+	case map[string]any:
+		for _, value := range v {
+			n += 1 + count(value)
+		}
+	}
+	return n
 }
 
 // What Decode takes, encoding/json reads alike, although it does not mind case, duplicates and other names.

@@ -12,9 +12,11 @@ import (
 // scanner goes once over a document, token by token.
 type scanner struct {
 	raw   []byte
+	rules rules
 	input bytes.Buffer
 	dec   jsontext.Decoder
 	end   int // of the last token
+	count int // of names and values so far
 	names names
 }
 
@@ -23,9 +25,9 @@ var leaveNames = jsontext.AllowDuplicateNames(true)
 
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
-func borrow(raw []byte) *scanner {
+func borrow(raw []byte, r rules) *scanner {
 	s := scanners.Get().(*scanner)
-	s.raw, s.end = raw, 0
+	s.raw, s.rules, s.end, s.count = raw, r, 0, 0
 	s.input = *bytes.NewBuffer(raw) // read in place
 	s.dec.Reset(&s.input, leaveNames)
 	return s
@@ -42,13 +44,13 @@ func (s *scanner) giveBack() {
 }
 
 // value reads one value with all that is in it.
-func (s *scanner) value(depth int) error {
+func (s *scanner) value() error {
 	for {
 		token, err := s.dec.ReadToken()
 		if err != nil {
 			return syntax(err, len(s.raw))
 		}
-		if err := s.token(token.Kind(), depth); err != nil {
+		if err := s.token(token.Kind()); err != nil {
 			return err
 		}
 		s.end = int(s.dec.InputOffset())
@@ -59,19 +61,37 @@ func (s *scanner) value(depth int) error {
 }
 
 // token judges what the parser lets pass.
-func (s *scanner) token(kind jsontext.Kind, depth int) error {
+func (s *scanner) token(kind jsontext.Kind) error {
+	if kind == '}' || kind == ']' {
+		s.names.close()
+		return nil
+	}
+	if s.count++; s.rules.Values > 0 && s.count > s.rules.Values {
+		return s.refuse("too many names and values; allowed are %d in the whole document", s.rules.Values)
+	}
 	switch kind {
 	case '{', '[':
-		if s.dec.StackDepth() > depth {
-			return s.refuse("nested too deeply; allowed are %d levels", depth)
+		if s.dec.StackDepth() > s.rules.Depth {
+			return s.refuse("nested too deeply; allowed are %d levels", s.rules.Depth)
 		}
 		s.names.open()
-	case '}', ']':
-		s.names.close()
 	case '"':
 		return s.text()
 	case '0':
 		return s.number()
+	case 'n':
+		return s.null()
+	}
+	return nil
+}
+
+// null judges a null, if it is an item of an array.
+func (s *scanner) null() error {
+	if !s.rules.items {
+		return nil
+	}
+	if in, _ := s.dec.StackIndex(s.dec.StackDepth()); in == '[' {
+		return s.refuse("it is null; an array takes values alone, leave it out")
 	}
 	return nil
 }

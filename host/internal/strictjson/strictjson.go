@@ -18,12 +18,26 @@ const blanks = " \t\r\n"
 
 var byteOrderMark = []byte("\xEF\xBB\xBF")
 
+// Limits are the most that a document may have. What it becomes in memory goes by its values and not by its text: in a
+// map[string]any each name or value is up to 150 bytes, and {"a":{}} fifty times as large as it is written.
+type Limits struct {
+	Depth  int // of arrays and objects in one another; 0: none. Parsers give up at 10,000 by themselves
+	Values int // of the whole document, each name counted too; 0: any number
+}
+
 // Check holds a document to RFC 8259 and to what RFC 7493 (I-JSON) asks on top: one value with nothing but
 // blanks around it, in valid UTF-8 without lone surrogates, no member name twice in an object, and every
 // number finite as a float64. Beyond that no two names of an object may be equal but for case, by Unicode's
-// simple folding, and no more than depth arrays and objects may stand in one another; parsers give up at
-// 10,000 by themselves. An error is an *Error.
-func Check(raw []byte, depth int) error {
+// simple folding, and the document keeps to the limits. An error is an *Error.
+func Check(raw []byte, l Limits) error { return check(raw, rules{Limits: l}) }
+
+// rules are what a scanner holds a document to.
+type rules struct {
+	Limits
+	items bool // each item of an array is a value other than null
+}
+
+func check(raw []byte, r rules) error {
 	rest := bytes.TrimLeft(raw, blanks)
 	switch {
 	case len(rest) == 0:
@@ -31,9 +45,9 @@ func Check(raw []byte, depth int) error {
 	case bytes.HasPrefix(rest, byteOrderMark):
 		return refuse("", int64(len(raw)-len(rest)), "it begins with a byte order mark; send UTF-8 without one")
 	}
-	s := borrow(raw)
+	s := borrow(raw, r)
 	defer s.giveBack()
-	if err := s.value(depth); err != nil {
+	if err := s.value(); err != nil {
 		return err
 	}
 	end := int(s.dec.InputOffset())
@@ -44,11 +58,13 @@ func Check(raw []byte, depth int) error {
 }
 
 // Object is Check for a document that must be an object.
-func Object(raw []byte, depth int) error {
-	if err := Check(raw, depth); err != nil {
+func Object(raw []byte, l Limits) error { return object(raw, rules{Limits: l}) }
+
+func object(raw []byte, r rules) error {
+	if err := check(raw, r); err != nil {
 		return err
 	}
-	rest := bytes.TrimLeft(raw, blanks) // Check has found a value in it
+	rest := bytes.TrimLeft(raw, blanks) // check has found a value in it
 	if rest[0] == '{' {
 		return nil
 	}

@@ -27,7 +27,7 @@ func TestCheckTakesWhatAllParsersReadAlike(t *testing.T) {
 		"a name with nothing in it":           `{"":1}`,
 		"a NUL in a name":                     `{"a\u0000":1,"a":2}`,
 	} {
-		if err := Check([]byte(doc), 4); err != nil {
+		if err := Check([]byte(doc), Limits{Depth: 4}); err != nil {
 			t.Errorf("%s: Check(%.80q) = %v, want it taken", says, doc, err)
 		}
 	}
@@ -83,7 +83,7 @@ func TestCheckSaysWhereADocumentIsWrong(t *testing.T) {
 		{"arrays in one another", `{"a":[[[[]]]]}`, "/a/0/0/0", "allowed are 4 levels", 8},
 		{"objects in one another", `{"a":{"a":{"a":{"a":{}}}}}`, "/a/a/a/a", "allowed are 4 levels", 20},
 	} {
-		err := Check([]byte(row.doc), 4)
+		err := Check([]byte(row.doc), Limits{Depth: 4})
 		var bad *Error
 		if !errors.As(err, &bad) {
 			t.Errorf("%s: Check(%.80q) = %v, want an *Error", row.says, row.doc, err)
@@ -92,6 +92,47 @@ func TestCheckSaysWhereADocumentIsWrong(t *testing.T) {
 		if bad.Pointer != row.pointer || !strings.Contains(bad.Reason, row.reason) || bad.Offset != row.offset {
 			t.Errorf("%s: Check(%.80q) = %v, want %q at byte %d in %q",
 				row.says, row.doc, err, row.reason, row.offset, row.pointer)
+		}
+	}
+}
+
+func TestCheckCountsNamesAndValuesOfTheWholeDocument(t *testing.T) {
+	for _, row := range []struct {
+		says, doc string
+		count     int
+	}{
+		{"a value alone", `"10.0.0.1"`, 1},
+		{"an object with nothing in it", `{}`, 1},
+		{"two members", `{"target":"127.0.0.1","ports":null}`, 5},
+		{"an array in an array", `[[1,2],[],3]`, 6},
+		{"small objects", `[{"a":{}},{"a":{}}]`, 7},
+		{"a call", `{"target":"127.0.0.1","ports":[80,443],"scope":{"hosts":{"a":"b"}}}`, 13},
+	} {
+		if err := Check([]byte(row.doc), Limits{Depth: 4, Values: row.count}); err != nil {
+			t.Errorf("%s: Check(%q) = %v, want %d values taken", row.says, row.doc, err, row.count)
+		}
+		if row.count == 1 {
+			continue // the limit below it is none
+		}
+		if err := Check([]byte(row.doc), Limits{Depth: 4, Values: row.count - 1}); err == nil {
+			t.Errorf("%s: Check(%q) = nil, want %d values refused", row.says, row.doc, row.count)
+		}
+	}
+}
+
+func TestTooManyValuesAreRefusedWhereTheyBegin(t *testing.T) {
+	for doc, want := range map[string]string{
+		`{"a":[1,2,3]}`:     "/a/1: too many names and values; allowed are 4 in the whole document (at byte 8)",
+		`{"a":1,"b":2,"c"`:  "/b: too many names and values; allowed are 4 in the whole document (at byte 11)",
+		`[{},{},{},{}]`:     "/3: too many names and values; allowed are 4 in the whole document (at byte 10)",
+		`[1,2,3,[[[[[[[[[[`: "/3: too many names and values; allowed are 4 in the whole document (at byte 7)",
+	} {
+		err := Check([]byte(doc), Limits{Depth: 9, Values: 4})
+		if err == nil || err.Error() != want {
+			t.Errorf("Check(%q) = %v, want %v", doc, err, want)
+		}
+		if other := Object([]byte(doc), Limits{Depth: 9, Values: 4}); other == nil || other.Error() != want {
+			t.Errorf("Object(%q) = %v, want %v", doc, other, want)
 		}
 	}
 }
@@ -106,11 +147,11 @@ func TestObjectTakesNothingElse(t *testing.T) {
 		`true`:          "the document: it is true or false; wanted is an object (at byte 0)",
 		`{"a":1,"a":2}`: "/a: this member stands twice; send each once (at byte 7)",
 	} {
-		if err := Object([]byte(doc), 4); err == nil || err.Error() != want {
+		if err := Object([]byte(doc), Limits{Depth: 4}); err == nil || err.Error() != want {
 			t.Errorf("Object(%q) = %v, want %v", doc, err, want)
 		}
 	}
-	if err := Object([]byte(" {}\n"), 4); err != nil {
+	if err := Object([]byte(" {}\n"), Limits{Depth: 4}); err != nil {
 		t.Errorf("Object = %v, want an object taken", err)
 	}
 }
@@ -163,6 +204,8 @@ func TestDecodeSaysWhatIsWanted(t *testing.T) {
 		{`{"key":"!"}`, "/key: wanted is a string in base64: "},
 		{`{"scope":[]}`, "/scope: it is an array; wanted is an object (at byte 9)"},
 		{`{"scope":{"hosts":{"a":1}}}`, "/scope/hosts/a: it is a number; wanted is a string (at byte 23)"},
+		{`{"ports":[80,null]}`, "/ports/1: it is null; an array takes values alone, leave it out (at byte 13)"},
+		{`{"ports":[` + strings.Repeat("80,", 5000) + `80]}`, "allowed are 4096 in the whole document"},
 		{`null`, "the document: it is null; wanted is an object (at byte 0)"},
 		{`{"ports":` + strings.Repeat("[", 40), "allowed are 32 levels"},
 	} {
@@ -225,11 +268,11 @@ func TestEveryNameIsFoundAgain(t *testing.T) {
 		}
 		for i := range count {
 			again := fmt.Sprintf(`%s"K%d":0}`, doc, i)
-			if err := Check([]byte(again), 4); err == nil {
+			if err := Check([]byte(again), Limits{Depth: 4}); err == nil {
 				t.Errorf("Check(%q) = nil, want name %d of %d found again", again, i, count)
 			}
 		}
-		if err := Check([]byte(doc+`"other":0}`), 4); err != nil {
+		if err := Check([]byte(doc+`"other":0}`), Limits{Depth: 4}); err != nil {
 			t.Errorf("Check = %v, want %d names and another taken", err, count)
 		}
 	}
@@ -254,8 +297,8 @@ func TestNamesFoldAsEqualFoldHasIt(t *testing.T) {
 }
 
 func TestAScannerKeepsNothingOfADocument(t *testing.T) {
-	s := borrow([]byte(`{"a":{"` + strings.Repeat("b", keepRoom+1) + `":1,"c":[1,`))
-	if err := s.value(9); err == nil {
+	s := borrow([]byte(`{"a":{"`+strings.Repeat("b", keepRoom+1)+`":1,"c":[1,`), rules{Limits: Limits{Depth: 9}})
+	if err := s.value(); err == nil {
 		t.Error("value = nil, want half a document refused")
 	}
 	s.giveBack()
@@ -270,11 +313,11 @@ func TestAScannerKeepsNothingOfADocument(t *testing.T) {
 
 func TestTheSameScannerReadsTheNextDocumentAfresh(t *testing.T) {
 	for range 3 {
-		bad := Check([]byte(`{"a":{"b":[{"c":1,"c":`), 9) // leaves four levels open
+		bad := Check([]byte(`{"a":{"b":[{"c":1,"c":`), Limits{Depth: 9}) // leaves four levels open
 		if bad == nil {
 			t.Fatal("Check = nil, want the name refused")
 		}
-		if err := Check([]byte(`{"c":1,"a":2,"b":1e308}`), 9); err != nil {
+		if err := Check([]byte(`{"c":1,"a":2,"b":1e308}`), Limits{Depth: 9}); err != nil {
 			t.Errorf("Check = %v after %v, want nothing left of it", err, bad)
 		}
 	}

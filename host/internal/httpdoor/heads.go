@@ -1,0 +1,131 @@
+package httpdoor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+)
+
+// maxSeen is how much of a head is looked at. Longer ones are refused anyway.
+const maxSeen = 2 * maxHeader
+
+// socketBuffer is what the kernel keeps for a reader, in bytes. With its own megabytes a reader that takes a little at a
+// time looks for minutes like one that takes nothing.
+const socketBuffer = 128 << 10
+
+// heads is a connection that looks at the head of each request as it comes, for what net/http does not tell: a
+// Content-Length beside a Transfer-Encoding, which two servers on the way can read as two different messages. It sees
+// heads that begin a read; what comes behind a body in the same packet it does not, and such a connection is closed
+// after its first request (see timely). TLS is not looked into: what speaks it to us is no careless proxy.
+//
+// Source: RFC 9112, 6.1 and 11.2
+type heads struct {
+	net.Conn
+	serving   atomic.Bool // a request is being served: what is read is its body
+	seen      []byte      // of the head that is coming; read and written by net/http's reading goroutine alone
+	whole     bool        // all of it has been seen
+	ambiguous atomic.Bool
+}
+
+func (h *heads) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if n > 0 && !h.serving.Load() && !h.whole {
+		h.look(p[:n])
+	}
+	return n, err
+}
+
+func (h *heads) look(p []byte) {
+	h.seen = append(h.seen, p[:min(len(p), maxSeen-len(h.seen))]...)
+	end := bytes.Index(h.seen, []byte("\r\n\r\n"))
+	if end < 0 && len(h.seen) < maxSeen {
+		return
+	}
+	h.whole = true
+	h.ambiguous.Store(end >= 0 && ambiguous(h.seen[:end]))
+	h.seen = nil
+}
+
+// ambiguous reports whether a head says the length of its body in two ways.
+func ambiguous(head []byte) bool {
+	var length, encoding bool
+	for line := range bytes.SplitSeq(head, []byte("\n")) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		length = length || bytes.EqualFold(bytes.TrimSpace(name), []byte("Content-Length"))
+		encoding = encoding || bytes.EqualFold(bytes.TrimSpace(name), []byte("Transfer-Encoding"))
+	}
+	return length && encoding
+}
+
+// What net/http says by itself of requests that it does not understand, though they are the client's fault.
+var (
+	notImplemented = []byte("HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+		"Connection: close\r\n\r\nUnsupported transfer encoding")
+	noSuchVersion = []byte("HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version\r\n" +
+		"Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
+)
+
+const statusAt = len("HTTP/1.1 ")
+
+// Write passes everything on, but for those two: they become 400, since nothing is wrong with the server.
+func (h *heads) Write(p []byte) (int, error) {
+	if !h.serving.Load() && (bytes.Equal(p, notImplemented) || bytes.HasPrefix(p, noSuchVersion)) {
+		p = bytes.Clone(p)
+		copy(p[statusAt:], "400")
+	}
+	return h.Conn.Write(p)
+}
+
+// NetConn returns the connection below, for who looks for it.
+func (h *heads) NetConn() net.Conn { return h.Conn }
+
+// CloseWrite ends one direction, as net/http wants to after an answer that came before all of its request.
+func (h *heads) CloseWrite() error {
+	if half, ok := h.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+type headsKey struct{}
+
+// serve says that a request is being served, until done is called; then the next head may come. doubtful is whether
+// this one's was ambiguous.
+func (h *heads) serve() (doubtful bool, done func()) {
+	h.serving.Store(true)
+	return h.ambiguous.Load(), func() {
+		h.seen, h.whole = nil, false
+		h.ambiguous.Store(false)
+		h.serving.Store(false)
+	}
+}
+
+// headsOf are those of the connection of a request; nil: they were not looked at.
+func headsOf(ctx context.Context) *heads {
+	h, _ := ctx.Value(headsKey{}).(*heads)
+	return h
+}
+
+// plain is a listener whose connections have their heads looked at.
+type plain struct{ net.Listener }
+
+func (p plain) Accept() (net.Conn, error) {
+	c, err := p.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &heads{Conn: c}, nil
+}
+
+// buffered is a listener whose connections have small buffers.
+type buffered struct{ net.Listener }
+
+func (b buffered) Accept() (net.Conn, error) {
+	c, err := b.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(socketBuffer) // as it is, slow readers look worse than they are
+	}
+	return c, err
+}
