@@ -130,7 +130,7 @@ func TestCommandsFindAHostThatWantsCertificates(t *testing.T) {
 			want string
 			ok   bool
 		}{
-			{[]string{"plugins", "list", "--cert-file", cert, "--key-file", key}, "NmapTool", true},
+			{[]string{"plugins", "list", "--cert-file", cert, "--key-file", key}, "NoopTool", true},
 			{[]string{"health", "--cert-file", cert, "--key-file", key}, "checks", true},
 			{[]string{"health", "--cert-file", cert}, "belong together", false},
 			{[]string{"health"}, map[string]string{"optional": "checks", "require": "--cert-file"}[how], how == "optional"},
