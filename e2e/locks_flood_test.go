@@ -98,7 +98,7 @@ func TestStreamsOfAClientAreCounted(t *testing.T) {
 	h := serve(t, "lab")
 	one, other := h.as(h.command(t, "token", "create", "one")), h.as(h.command(t, "token", "create", "other"))
 	var open []*http.Response
-	for i := range 8 {
+	for i := range 16 {
 		resp := one.open(t, "GET", "/events", "")
 		wantStatus(t, fmt.Sprint("stream ", i), resp.StatusCode, 200)
 		open = append(open, resp)
@@ -141,7 +141,8 @@ func (h *host) comesBack(t *testing.T, other *host) {
 // served.
 func TestConnectionsOfAnAddressAreCounted(t *testing.T) {
 	const most = 64
-	h := serve(t, "lab", "MCP_SERVER_MAX_STREAMS_PER_CLIENT=1000", "MCP_EVENTS_MAX_STREAMS=1000")
+	h := serve(t, "lab", fmt.Sprint("MCP_SERVER_MAX_CONNECTIONS_PER_CLIENT=", most),
+		"MCP_SERVER_MAX_STREAMS_PER_CLIENT=1000", "MCP_EVENTS_MAX_STREAMS=1000")
 	there := h.by(from(t, "127.0.0.2"))
 	for range most {
 		resp := there.open(t, "GET", "/events", "")

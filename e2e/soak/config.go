@@ -7,7 +7,7 @@ import (
 
 // basicConfig is in every configuration: limits that let the callers through, and a ring of events that a
 // listener who was dropped can come back to.
-const basicConfig = `server: {max_connections: 1000, shutdown_grace_period: 20}
+const basicConfig = `server: {max_connections: 1000, max_connections_per_client: 900, max_streams_per_client: 100, shutdown_grace_period: 20}
 events: {history: 20000}
 audit: {max_file_size: 8388608, max_files: 0}
 rate_limit: {requests: 1000000, per: 1}

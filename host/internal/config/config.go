@@ -338,8 +338,8 @@ type Each struct {
 func Default() Config {
 	return Config{
 		Server: Server{
-			Transport: "stdio", Host: "127.0.0.1", Port: 8080, MaxConnections: 100, MaxConnectionsPerClient: 64,
-			MaxStreamsPerClient: 8, ShutdownGracePeriod: 30,
+			Transport: "stdio", Host: "127.0.0.1", Port: 8080, MaxConnections: 100, MaxConnectionsPerClient: 90,
+			MaxStreamsPerClient: 16, ShutdownGracePeriod: 30,
 		},
 		TLS:      TLS{ClientAuth: ClientAuthOff},
 		Security: Security{MaxNetworkSize: 1024, MaxPortRanges: 100, MaxArgsLength: 2048},
