@@ -99,6 +99,9 @@ func (p place) answer(req *http.Request, good ...int) ([]byte, error) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil, failure(errors.New("the host did not answer in time; ask again: gatehouse plugins list"))
 	}
+	if errors.Is(err, errStranger) {
+		return nil, failure(err)
+	}
 	if err != nil && strings.Contains(err.Error(), "certificate required") { // crypto/tls has no type for it
 		return nil, failure(fmt.Errorf("the host wants a client certificate: %w; name one with --cert-file and --key-file, "+
 			"or let administrators come in by a socket: admin.listen", err))
@@ -140,7 +143,9 @@ func (a *app) clientToken(o remote, cfg config.Config, at place) (string, error)
 		return strings.TrimSpace(string(raw)), nil
 	case a.getenv("GATEHOUSE_TOKEN") != "":
 		return a.getenv("GATEHOUSE_TOKEN"), nil
-	case cfg.Auth.Mode == config.AuthNone, at.socket, o.certFile != "": // of a socket the kernel says who we are
+	case cfg.Auth.Mode == config.AuthNone, at.socket: // of a socket the kernel says who we are
+		return "", nil
+	case o.certFile != "" && len(cfg.Auth.Certificates) > 0: // the certificate says so
 		return "", nil
 	}
 	token, err := auth.ReadToken(cfg.Server.StateDir)
@@ -148,9 +153,7 @@ func (a *app) clientToken(o remote, cfg config.Config, at place) (string, error)
 		return "", fmt.Errorf("%w to one without a token, and none was generated in the state directory: "+
 			"name a file with --token-file, or set GATEHOUSE_TOKEN", errNoHost)
 	}
-	if err == nil {
-		err = at.trusts(cfg.Server.StateDir)
-	}
+	at.guard(cfg.Server.StateDir)
 	return token, err
 }
 

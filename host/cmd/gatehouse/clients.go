@@ -61,6 +61,7 @@ func (h *host) issuer(cfg config.OIDC) (func(context.Context, string) (auth.Iden
 	if err != nil {
 		return nil, err
 	}
+	i.Prepare()
 	h.endIssuer = i.Close
 	return func(ctx context.Context, bearer string) (auth.Identity, error) {
 		id, err := i.Authenticate(ctx, bearer)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
@@ -23,10 +22,11 @@ import (
 
 // place is where a running host is asked.
 type place struct {
-	base   string       // address, without a slash at the end
-	client *http.Client // takes its token nowhere else
-	socket bool         // a Unix socket
-	pinned bool         // TLS, with exactly the certificate of the configuration
+	base      string       // address, without a slash at the end
+	client    *http.Client // takes its token nowhere else
+	transport *http.Transport
+	socket    bool // a Unix socket
+	pinned    bool // TLS, with exactly the certificate of the configuration
 }
 
 // place finds the host: where --url says, else where the configuration has its administrators.
@@ -37,7 +37,7 @@ func (o remote) place(cfg config.Config) (place, error) {
 		return place{}, err
 	}
 	transport.TLSClientConfig = &tls.Config{Certificates: shown}
-	p := place{client: &http.Client{Transport: transport, CheckRedirect: noRedirects}}
+	p := place{transport: transport, client: &http.Client{Transport: transport, CheckRedirect: noRedirects}}
 	network, address, apart := cfg.Admin.Network()
 	switch {
 	case o.url != "":
@@ -58,6 +58,7 @@ func (o remote) place(cfg config.Config) (place, error) {
 	case !apart:
 		address = net.JoinHostPort(cfg.Server.Host, strconv.Itoa(cfg.Server.Port))
 	}
+	address = reachable(address)
 	p.base = "http://" + address
 	if cfg.TLS.On() {
 		p.base, p.pinned = "https://"+address, true
@@ -65,6 +66,22 @@ func (o remote) place(cfg config.Config) (place, error) {
 		return p, err
 	}
 	return p, nil
+}
+
+// reachable is an address by which a listener on all addresses is reached from this machine.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err != nil || !addr.IsUnspecified():
+		return address
+	case addr.Unmap().Is4():
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return net.JoinHostPort("::1", port)
 }
 
 // certificates are those of the client, which the flags name.
@@ -82,34 +99,48 @@ func (o remote) certificates() ([]tls.Certificate, error) {
 	return []tls.Certificate{pair}, nil
 }
 
-// trusts says why the token that a host generated is not shown at a place: it is the key to this machine's host, and
-// to nobody else's.
-func (p place) trusts(stateDir string) error {
+// errStranger is in the chain when the generated token was not shown, as it is the key to this machine's host and to
+// nobody else's.
+var errStranger = errors.New("the generated token is shown to the host of this machine alone")
+
+// guard lets a place be spoken to only if it is this machine's host, as far as the system can tell. It looks at each
+// connection, since a name may stand for several addresses.
+func (p place) guard(stateDir string) {
 	if p.pinned || p.socket {
-		return nil
+		return
 	}
-	u, err := url.Parse(p.base)
+	p.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := ofOurHost(c, stateDir); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		return c, nil
+	}
+}
+
+// ofOurHost reports why a connection does not lead to a process of root, of this user or of the owner of the state
+// directory, on this machine.
+func ofOurHost(c net.Conn, stateDir string) error {
+	remote, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {
 		return err
 	}
-	host := u.Hostname()
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil || !addr.IsLoopback() {
-		return fmt.Errorf("the generated token is of this machine's host and not sent to %s; name a token for it with "+
-			"--token-file, or set GATEHOUSE_TOKEN", u.Host)
-	}
-	port, err := strconv.ParseUint(cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]), 10, 16)
+	local, err := netip.ParseAddrPort(c.LocalAddr().String())
 	if err != nil {
 		return err
 	}
-	uids, known := peer.Listeners(netip.AddrPortFrom(addr, uint16(port)))
+	if to := remote.Addr().Unmap(); !to.IsLoopback() && to != local.Addr().Unmap() {
+		return fmt.Errorf("%w, and not sent to %v; name a token for it with --token-file, or set GATEHOUSE_TOKEN",
+			errStranger, remote)
+	}
+	uids, known := peer.Listeners(remote)
 	for _, uid := range uids {
 		if known && uid != 0 && uid != os.Geteuid() && uid != ownerOf(stateDir) {
-			return fmt.Errorf("the generated token is not sent to %s: a process of the user %d listens there, who is neither "+
-				"root nor the owner of %s; say with --url where the host is", u.Host, uid, stateDir)
+			return fmt.Errorf("%w: at %v a process of the user %d listens, who is neither root nor the owner of %s; say with "+
+				"--url where the host is", errStranger, remote, uid, stateDir)
 		}
 	}
 	return nil
@@ -137,9 +168,12 @@ func ownCertificate(cfg config.TLS, shown []tls.Certificate) (*tls.Config, error
 	if err != nil {
 		return nil, fmt.Errorf("tls.cert_file: %w; name the host with --url", err)
 	}
-	own, _ := pem.Decode(raw)
-	if own == nil || own.Type != "CERTIFICATE" {
-		return nil, fmt.Errorf("tls.cert_file: %s does not begin with a certificate; name the host with --url", cfg.CertFile)
+	own, rest := pem.Decode(raw)
+	for own != nil && own.Type != "CERTIFICATE" { // the key may stand in the same file
+		own, rest = pem.Decode(rest)
+	}
+	if own == nil {
+		return nil, fmt.Errorf("tls.cert_file: %s has no certificate; name the host with --url", cfg.CertFile)
 	}
 	return &tls.Config{
 		Certificates:       shown,

@@ -44,3 +44,22 @@ func checkOwner(path string, st *unix.Stat_t) error {
 // directory could have written: what root makes there is given to that owner. Others take their own files too: a
 // volume of Kubernetes belongs to root, and everybody may write to it.
 func mayOwn(user, file, dir int) bool { return file == dir || user != 0 && file == user }
+
+// checkOwners keeps root from writing files that it would have to itself in a directory where a host of another user has
+// its own: that host could not read them.
+func checkOwners(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{tokenFile, storeFile} {
+		var st unix.Stat_t
+		path := filepath.Join(dir, name)
+		if err := unix.Lstat(path, &st); err != nil {
+			continue // it is not there
+		}
+		if err := checkOwner(path, &st); err != nil {
+			return err
+		}
+	}
+	return nil
+}

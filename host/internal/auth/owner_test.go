@@ -224,3 +224,30 @@ func TestMakingAndChangingAtTheSameTime(t *testing.T) {
 	}
 	<-done
 }
+
+// root does not write what a host of another user, whose files are there already, could not read.
+func TestRootChangesNothingBesideAnotherUsersFiles(t *testing.T) {
+	if os.Geteuid() != 0 { // who may do what is held for everybody by TestWhoseFileIsBelievedIn
+		if err := checkOwners(t.TempDir()); err != nil {
+			t.Errorf("checkOwners of an ordinary user = %v, want nil", err)
+		}
+		return
+	}
+	dir := t.TempDir()
+	store, err := OpenStore(StoreConfig{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := store.Ensure(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(filepath.Join(dir, tokenFile), 4242, 4242); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Create(Wanted{Name: "ci", Role: Caller}); err == nil || !strings.Contains(err.Error(), "4242") {
+		t.Errorf("Create = %v, want it to say whose directory this is in use by", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, storeFile)); err == nil {
+		t.Error("there is a tokens.json that the host of 4242 cannot read")
+	}
+}

@@ -185,6 +185,9 @@ func (s *Store) change(edit func(*document, *snapshot) error) error {
 }
 
 func (s *Store) edit(edit func(*document, *snapshot) error) (news, error) {
+	if err := checkOwners(s.cfg.Dir); err != nil {
+		return news{}, err
+	}
 	unlock, err := lockDir(s.cfg.Dir)
 	if err != nil {
 		return news{}, err

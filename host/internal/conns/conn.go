@@ -33,18 +33,20 @@ type conn struct {
 	exempt  bool       // from the bound per client, if there is one
 	bounded bool       // counts against it
 
-	known  atomic.Bool // a good credential came over it
-	closed atomic.Bool
-	served atomic.Bool  // it was active once
-	reads  atomic.Bool  // it waits for bytes just now, before its first header is complete
-	waits  atomic.Int64 // ns since Conns.epoch, when it began to; 0: it has not yet
+	known   atomic.Bool // a good credential came over it
+	closed  atomic.Bool
+	served  atomic.Bool  // it was active once
+	handled atomic.Bool  // a handler has its request
+	reads   atomic.Bool  // it waits for bytes just now, before its first header is complete
+	waits   atomic.Int64 // ns since Conns.epoch, when it began to; 0: it has not yet
 
 	client  *client // guarded by Conns.mu, as all below
 	at      int     // place in the list of open ones, or gone
 	state   state
-	leaving bool   // is answered and to be closed; only while it is active
-	over    bool   // is active as one more than its client may have
-	since   uint64 // in ticks
+	leaving bool          // is answered and to be closed; only while it is active
+	over    bool          // is active as one more than its client may have
+	since   uint64        // in ticks
+	begun   time.Duration // since Conns.epoch, when it became active
 }
 
 func (cs *Conns) wrap(nc net.Conn) *conn {
@@ -148,10 +150,15 @@ func (cs *Conns) Context(ctx context.Context, nc net.Conn) context.Context {
 }
 
 // Over is whether the connection of a request is one more than its client may have. The handler then answers
-// 429 and closes.
+// 429 and closes. It asks first of all: a connection of which no handler has asked is one that net/http refuses itself,
+// and may linger with.
 func Over(ctx context.Context) bool {
 	c, _ := ctx.Value(connKey{}).(*conn)
-	if c == nil || !c.bounded {
+	if c == nil {
+		return false
+	}
+	c.handled.Store(true)
+	if !c.bounded {
 		return false
 	}
 	c.conns.mu.Lock()

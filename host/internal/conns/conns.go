@@ -112,6 +112,8 @@ func (cs *Conns) change(c *conn, to state) {
 	c.state, c.since, c.leaving, c.over = to, cs.tickLocked(), false, false // over and leaving are of one request
 	if to == active {
 		c.served.Store(true)
+		c.handled.Store(false)
+		c.begun = time.Since(cs.epoch)
 		cs.boundLocked(c)
 	}
 	cs.countLocked(c, +1)

@@ -91,6 +91,25 @@ func TestACrowdOfNewOnesCostsNobodyWhoIsKnown(t *testing.T) {
 	})
 }
 
+// net/http refuses a head that is too large by itself, and lingers: no handler ever has such a connection.
+func TestOneThatNoHandlerHasMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(Config{Max: 2, Grace: 10 * time.Millisecond})
+		served, refused := from("10.0.0.1"), from("10.0.0.2")
+		for _, p := range []*peer{served, refused} {
+			nc := f.arrive(t, p)
+			f.bring(t, nc, 'a')
+			if p == served {
+				_ = Over(f.Context(t.Context(), nc)) // as a handler begins
+			}
+		}
+		f.arrive(t, from("10.0.0.3"))
+		if served.closed.Load() != 0 || refused.closed.Load() != 1 {
+			t.Errorf("closed %d and %d times, want the one without a handler to have made room", served.closed.Load(), refused.closed.Load())
+		}
+	})
+}
+
 // silent says nothing until it is closed.
 type silent struct {
 	*peer

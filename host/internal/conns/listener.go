@@ -52,9 +52,9 @@ func (l *listener) seat(c *conn) (evicted *conn, entered bool) {
 	return nil, false
 }
 
-// waitLocked waits until something changes. That a pending connection has had its time is told by nobody.
+// waitLocked waits until something changes. That a connection has had its time is told by nobody.
 func (cs *Conns) waitLocked() {
-	if cs.in[pending] > 0 && cs.cfg.Grace > 0 {
+	if cs.cfg.Grace > 0 {
 		defer time.AfterFunc(cs.cfg.Grace, func() {
 			cs.mu.Lock()
 			defer cs.mu.Unlock()

@@ -1,5 +1,7 @@
 package conns
 
+import "time"
+
 // seatLocked takes a new connection in if it may be, and if need be evicts one for it, which the caller
 // closes. entered is false while none yields.
 func (cs *Conns) seatLocked(c *conn) (evicted *conn, entered bool) {
@@ -39,7 +41,8 @@ func (cs *Conns) yields(c *conn) bool {
 	case pending:
 		return c.starved(cs.cfg.Grace)
 	case active:
-		return c.leaving
+		grace := cs.cfg.Grace
+		return c.leaving || grace > 0 && !c.handled.Load() && time.Since(cs.epoch)-c.begun >= grace
 	}
 	return true
 }

@@ -22,7 +22,7 @@ const (
 	maxMCPDepth  = 40      // the arguments stand in an envelope
 	maxValues    = 8 << 10 // names and values: in memory each takes far more than its text
 	maxLargeMCP  = 8       // messages of more than maxRESTBody that are read at a time
-	maxOpening   = 16 << 10
+	maxOpening   = 64 << 10
 	maxOpenWith  = 256 // values of an initialize, which the endpoint keeps as long as the session
 	bodyTimeout  = 15 * time.Second
 )

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"sync/atomic"
 )
 
@@ -39,13 +40,28 @@ func (h *heads) Read(p []byte) (int, error) {
 
 func (h *heads) look(p []byte) {
 	h.seen = append(h.seen, p[:min(len(p), maxSeen-len(h.seen))]...)
-	end := bytes.Index(h.seen, []byte("\r\n\r\n"))
+	end := endOfHead(h.seen)
 	if end < 0 && len(h.seen) < maxSeen {
 		return
 	}
 	h.whole = true
 	h.ambiguous.Store(end >= 0 && ambiguous(h.seen[:end]))
 	h.seen = nil
+}
+
+// endOfHead is where the first empty line begins, whichever line ends there are: net/http takes both. -1: there is none
+// yet.
+func endOfHead(seen []byte) int {
+	for at := 0; ; {
+		next := bytes.IndexByte(seen[at:], '\n')
+		if next < 0 {
+			return -1
+		}
+		at += next + 1
+		if rest := seen[at:]; bytes.HasPrefix(rest, []byte("\n")) || bytes.HasPrefix(rest, []byte("\r\n")) {
+			return at
+		}
+	}
 }
 
 // ambiguous reports whether a head says the length of its body in two ways.
@@ -91,11 +107,13 @@ func (h *heads) CloseWrite() error {
 
 type headsKey struct{}
 
-// serve says that a request is being served, until done is called; then the next head may come. doubtful is whether
-// this one's was ambiguous.
-func (h *heads) serve() (doubtful bool, done func()) {
-	h.serving.Store(true)
-	return h.ambiguous.Load(), func() {
+// turn is what net/http says of the connection: no reader of its own is under way when a request has just come whole,
+// nor when the connection is idle again.
+func (h *heads) turn(s http.ConnState) {
+	switch s {
+	case http.StateActive:
+		h.serving.Store(true)
+	case http.StateIdle:
 		h.seen, h.whole = nil, false
 		h.ambiguous.Store(false)
 		h.serving.Store(false)

@@ -65,6 +65,7 @@ func TestAnAmbiguousMessageIsRefused(t *testing.T) {
 	}{
 		{"length and chunks", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400},
 		{"chunks and length", "transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 400},
+		{"both, with bare line ends", "Content-Length: 4\nTransfer-Encoding: chunked\n\n2\r\n{}\r\n0\r\n\r\n", 400},
 		{"chunks alone", "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 200},
 		{"length alone", "Content-Length: 2\r\n\r\n{}", 200},
 		{"names of both in a value", "X-Note: Content-Length Transfer-Encoding\r\nContent-Length: 2\r\n\r\n{}", 200},

@@ -50,6 +50,16 @@ func (d *Door) listen(w http.ResponseWriter, r *http.Request) {
 // message serves one message of a client, which is read here, strictly: what stands in it twice, in other letters, or is
 // no valid text, the endpoint and a proxy in front could read in two ways.
 func (d *Door) message(w http.ResponseWriter, r *http.Request) {
+	raw, ok := d.readMessage(w, r)
+	if !ok {
+		return
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+	d.cfg.MCP.ServeHTTP(w, r)
+}
+
+// readMessage reads and checks a message, or answers why not. Only so many large ones are read at a time.
+func (d *Door) readMessage(w http.ResponseWriter, r *http.Request) (raw []byte, ok bool) {
 	if r.ContentLength > maxRESTBody || r.ContentLength < 0 {
 		select {
 		case d.large <- struct{}{}:
@@ -58,20 +68,19 @@ func (d *Door) message(w http.ResponseWriter, r *http.Request) {
 			e := tool.Errorf(tool.KindOverloaded, "too many large messages are being read").Suggest("try again in a second")
 			e.RetryAfter = time.Second
 			d.refuse(w, r, http.StatusServiceUnavailable, e)
-			return
+			return nil, false
 		}
 	}
 	raw, status, bad := readJSON(w, r, maxMCPBody)
 	if bad != nil {
 		d.refuse(w, r, status, bad)
-		return
+		return nil, false
 	}
 	if code, err := checkMessage(raw); err != nil {
 		d.refuseMessage(w, r, code, badBody(err).Suggest("send one JSON-RPC message, with each member once, and as it is spelled"))
-		return
+		return nil, false
 	}
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
-	d.cfg.MCP.ServeHTTP(w, r)
+	return raw, true
 }
 
 // checkMessage returns the code of JSON-RPC for what is wrong with a message.

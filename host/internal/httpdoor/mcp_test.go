@@ -217,7 +217,7 @@ func TestAnInitializeIsSmall(t *testing.T) {
 		ok         bool
 	}{
 		{"an ordinary one", message(many), true},
-		{"one long text", message(`"a":"` + strings.Repeat("x", 20<<10) + `"`), false},
+		{"one long text", message(`"a":"` + strings.Repeat("x", 70<<10) + `"`), false},
 		{"many values", message(`"a":[` + strings.TrimSuffix(strings.Repeat("1,", 300), ",") + `]`), false},
 	} {
 		reached := false

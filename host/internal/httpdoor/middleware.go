@@ -75,9 +75,7 @@ func (d *Door) unambiguous(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		doubtful, done := h.serve()
-		defer done()
-		if doubtful {
+		if h.ambiguous.Load() {
 			leave(w, r)
 			d.refuse(w, r, http.StatusBadRequest, tool.Errorf(tool.KindValidation,
 				"the request has both a Content-Length and a Transfer-Encoding").

@@ -1,10 +1,12 @@
 package httpdoor
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +111,57 @@ func TestStrangersKeepNobodyOut(t *testing.T) {
 		transport.CloseIdleConnections()
 		if resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: GET /tools beside them = %d, want 200", row.says, resp.StatusCode)
+		}
+	}
+}
+
+// What a client sends behind a request, while it is on its way into its handler, is read by net/http's background reader:
+// heads must not be touched by both. Under the race detector this says so.
+func TestHeadsAreOfOneGoroutine(t *testing.T) {
+	_, address := serveTCP(t)
+	one := "GET /livez HTTP/1.1\r\nHost: " + address + "\r\n\r\n"
+	for range 300 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(c)
+		for _, part := range []string{one + one, "G", one[1:]} {
+			if _, err := io.WriteString(c, part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+		_ = c.Close()
+	}
+}
+
+// Only reading is bounded: a long call leaves the place for the next large message.
+func TestALargeMessageTakesItsPlaceForItsReadingAlone(t *testing.T) {
+	begun, end := make(chan struct{}, 2*maxLargeMCP), make(chan struct{})
+	d := newDoor(t, func(c *Config) {
+		c.MCP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			begun <- struct{}{}
+			<-end
+		})
+	})
+	ended := make(chan int, 2*maxLargeMCP)
+	for range 2 * maxLargeMCP {
+		body := `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":"` + strings.Repeat("x", maxRESTBody) + `"}}`
+		go func() { ended <- serve(d, request("POST", "/mcp", body)).Code }()
+		<-begun // before the next
+	}
+	close(end)
+	for range 2 * maxLargeMCP {
+		if code := <-ended; code != http.StatusOK {
+			t.Errorf("a large message beside others = %d, want 200", code)
 		}
 	}
 }

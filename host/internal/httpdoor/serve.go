@@ -54,7 +54,7 @@ func (d *Door) server(base context.Context) *http.Server {
 		TLSConfig:                    d.cfg.TLS,
 		BaseContext:                  func(net.Listener) context.Context { return base },
 		ConnContext:                  d.connection,
-		ConnState:                    d.conns.State,
+		ConnState:                    d.state,
 		ErrorLog:                     d.serverLog(),
 	}
 }
@@ -100,4 +100,11 @@ func shutdown(ctx context.Context, srv *http.Server, cancelCalls func(), grace t
 		return fmt.Errorf("close http: %w", err)
 	}
 	return nil
+}
+
+func (d *Door) state(c net.Conn, s http.ConnState) {
+	if h, ok := c.(*heads); ok {
+		h.turn(s)
+	}
+	d.conns.State(c, s)
 }

@@ -18,7 +18,7 @@ const (
 	pause      = 10 * time.Second // between two fetches
 	failPause  = 5 * time.Second  // after one that failed
 	patience   = 10 * time.Second // that a fetch may take
-	maxWaiting = 8                // callers that wait for one
+	maxWaiting = 32               // callers that wait for one
 )
 
 // set is the issuer's keys as they were at one time. It is never changed.

@@ -109,6 +109,9 @@ func New(cfg Config) (*Issuer, error) {
 	return i, err
 }
 
+// Prepare begins to fetch the keys, so that those who come first need not wait. It does not wait itself.
+func (i *Issuer) Prepare() { i.keys.start() }
+
 // Close ends a request to the issuer that may be under way, and waits for that. No other is begun later.
 func (i *Issuer) Close() error {
 	i.keys.close()
