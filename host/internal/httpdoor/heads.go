@@ -24,7 +24,8 @@ const socketBuffer = 128 << 10
 // Source: RFC 9112, 6.1 and 11.2
 type heads struct {
 	net.Conn
-	serving   atomic.Bool // a request is being served: what is read is its body
+	serving   atomic.Bool // a request has come whole: what is read is its body
+	handled   atomic.Bool // and a handler has it: what is written is its answer
 	seen      []byte      // of the head that is coming; read and written by net/http's reading goroutine alone
 	whole     bool        // all of it has been seen
 	ambiguous atomic.Bool
@@ -87,7 +88,7 @@ const statusAt = len("HTTP/1.1 ")
 
 // Write passes everything on, but for those two: they become 400, since nothing is wrong with the server.
 func (h *heads) Write(p []byte) (int, error) {
-	if !h.serving.Load() && (bytes.Equal(p, notImplemented) || bytes.HasPrefix(p, noSuchVersion)) {
+	if !h.handled.Load() && (bytes.Equal(p, notImplemented) || bytes.HasPrefix(p, noSuchVersion)) {
 		p = bytes.Clone(p)
 		copy(p[statusAt:], "400")
 	}
@@ -116,6 +117,7 @@ func (h *heads) turn(s http.ConnState) {
 	case http.StateIdle:
 		h.seen, h.whole = nil, false
 		h.ambiguous.Store(false)
+		h.handled.Store(false)
 		h.serving.Store(false)
 	}
 }

@@ -52,6 +52,9 @@ func TestNetHTTPBlamesNoServerForItsClients(t *testing.T) {
 			if got := s.answers(t, okHead, head); len(got) != 2 || got[0] != 200 || got[1] != 400 {
 				t.Errorf("%s, after a request that is well: %v, want 200 and 400", name, got)
 			}
+			if got := s.answers(t, head); len(got) != 1 || got[0] != 400 {
+				t.Errorf("%s, first of all: %v, want 400", name, got)
+			}
 		})
 	}
 }

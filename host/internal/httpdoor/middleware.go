@@ -75,6 +75,7 @@ func (d *Door) unambiguous(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		h.handled.Store(true)
 		if h.ambiguous.Load() {
 			leave(w, r)
 			d.refuse(w, r, http.StatusBadRequest, tool.Errorf(tool.KindValidation,
