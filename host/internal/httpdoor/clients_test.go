@@ -118,6 +118,28 @@ func TestAWithdrawnTokenIsBlockedLikeOthers(t *testing.T) {
 	checkProblem(t, serve(d, from("10.0.0.1", "secret")), 429, tool.KindRateLimited)
 }
 
+// Once it was bad, it is no longer one that was good from there before: nobody looks at it while the address is blocked.
+func TestAWithdrawnTokenIsNotFamiliarAnyMore(t *testing.T) {
+	asked := 0
+	d := newDoor(t, func(c *Config) {
+		c.Failures = auth.NewFailures(1, time.Hour, 100)
+		c.Clients = auth.NewClients(auth.Config{Issuer: func(context.Context, string) (auth.Identity, error) {
+			if asked++; asked == 1 {
+				return auth.Identity{Client: "oidc:a", Kind: auth.ByIssuer, Role: auth.Viewer}, nil
+			}
+			return auth.Identity{}, auth.ErrBad
+		}})
+	})
+	for i, want := range []int{200, 401, 429, 429} {
+		if w := serve(d, from("10.0.0.1", "a.b.c")); w.Code != want {
+			t.Errorf("request %d = %d, want %d", i, w.Code, want)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("the issuer was asked %d times, want 2", asked)
+	}
+}
+
 // Nobody guesses 256 random bits: a token of our own making is let in though others at its address failed.
 func TestAGuesserKeepsNoGeneratedTokenOut(t *testing.T) {
 	secret := auth.Generate()
