@@ -90,7 +90,8 @@ func (h *host) serveMetrics(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	side := httpdoor.Side{Hosts: httpdoor.HostsOf(h.config().Metrics.PrometheusHost, h.config().Server.AllowedHosts...), TLS: h.tls}
+	hosts := httpdoor.HostsOf(h.config().Metrics.PrometheusHost, h.config().Server.AllowedHosts...)
+	side := httpdoor.Side{Hosts: hosts, TLS: h.tls}
 	port := door.MetricsOnly(side)
 	h.scraped.Store(port)
 	return port.Serve(ctx, l, time.Second)

@@ -25,16 +25,18 @@ func (h *host) openClients(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	configured, err := configuredTokens(cfg.Auth)
+	list, err := configuredTokens(cfg.Auth)
 	if err != nil {
 		return err
 	}
-	if h.tokens, err = auth.NewTokens(configured, store); err != nil {
+	if h.tokens, err = auth.NewTokens(list, store); err != nil {
 		return fmt.Errorf("tokens: %w", err)
 	}
 	h.store = store
 	h.failures = auth.NewFailures(cfg.Auth.MaxFailures, cfg.Auth.FailuresPer.Duration(), maxFailing)
-	known := auth.Config{Tokens: h.tokens, Certificates: func() []auth.Certificate { return h.force.Load().certificates }}
+	known := auth.Config{
+		Tokens: h.tokens, Certificates: func() []auth.Certificate { return h.force.Load().certificates },
+	}
 	if cfg.OIDC.Issuer != "" {
 		if known.Issuer, err = h.issuer(cfg.OIDC); err != nil {
 			return err
@@ -79,7 +81,7 @@ func (h *host) issuer(cfg config.OIDC) (func(context.Context, string) (auth.Iden
 // none at all. written is the configuration as it stands in the file, where some may wait for the next start: who is
 // named there is named. On an error nothing has changed.
 func (h *host) letIn(cfg, written *config.Config) error {
-	configured, err := configuredTokens(cfg.Auth)
+	list, err := configuredTokens(cfg.Auth)
 	if err != nil {
 		return err
 	}
@@ -89,12 +91,13 @@ func (h *host) letIn(cfg, written *config.Config) error {
 			return err
 		}
 	}
-	err = h.tokens.Set(auth.TokensInForce{List: configured, Reserved: certificateNames(cfg.Auth), Generated: !named})
+	err = h.tokens.Set(auth.TokensInForce{List: list, Reserved: certificateNames(cfg.Auth), Generated: !named})
 	if err != nil {
 		return err
 	}
 	for _, name := range h.tokens.Shadowed() {
-		h.log.Warn("a token of the state directory does not come in: the configuration has a client of its name", "name", name)
+		h.log.Warn("a token of the state directory does not come in: the configuration has a client of its name",
+			"name", name)
 	}
 	return nil
 }

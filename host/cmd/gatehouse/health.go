@@ -103,7 +103,8 @@ func printHealth(w io.Writer, r health.Report) error {
 		if c.Status == health.Healthy {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%-9s %s: %s; %s\n", c.Status, line(name), line(c.Message), line(cmp.Or(c.Fix, "-"))); err != nil {
+		_, err := fmt.Fprintf(w, "%-9s %s: %s; %s\n", c.Status, line(name), line(c.Message), line(cmp.Or(c.Fix, "-")))
+		if err != nil {
 			return err
 		}
 	}

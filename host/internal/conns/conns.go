@@ -6,14 +6,14 @@
 //	srv := &http.Server{Handler: h, ConnState: c.State, ConnContext: c.Context}
 //	err := srv.Serve(c.Listener(l))
 //	// in the handler:
-//	if conns.Over(r.Context()) { ... } // answer 429 and close
+//	if conns.Over(r.Context()) { ... } // asked first of all: answer 429 and close
 //	conns.Known(r.Context())           // the credential was good
 //	conns.Leaving(r.Context())         // it was not, and the connection is closed
 //
 // A connection is pending until its first complete header has come, active while a request is served, and
 // idle in between. When room is needed, the first of these goes, and its socket is closed at once: pending
-// ones that have had time to say something; active ones that are leaving; idle ones; idle ones of somebody who
-// is known. Among equals one of the client goes that has most of them, and of those the one that waits longest.
+// ones that have had time to say something; active ones that are leaving, or that no handler has; idle ones; idle
+// ones of somebody who is known. Among equals one of the client goes that has most of them, and of those the one that waits longest.
 // Other active ones stay. A client whose requests are being served over all the connections that it may have is
 // told so over the next.
 package conns

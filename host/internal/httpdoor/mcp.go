@@ -77,7 +77,8 @@ func (d *Door) readMessage(w http.ResponseWriter, r *http.Request) (raw []byte, 
 		return nil, false
 	}
 	if code, err := checkMessage(raw); err != nil {
-		d.refuseMessage(w, r, code, badBody(err).Suggest("send one JSON-RPC message, with each member once, and as it is spelled"))
+		d.refuseMessage(w, r, code, badBody(err).
+			Suggest("send one JSON-RPC message, with each member once, and as it is spelled"))
 		return nil, false
 	}
 	return raw, true

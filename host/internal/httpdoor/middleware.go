@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -21,11 +22,27 @@ func (d *Door) routes() http.Handler {
 		m.Handle(r.pattern(), d.byMethod(r)).Name(r.path) // a route's name is its label in metrics
 	}
 	m.NotFoundHandler = d.authenticate(http.HandlerFunc(d.notFound))
+	var way http.Handler = m // each route has its own lock
+	for _, step := range slices.Backward(d.steps()) {
+		way = step(way)
+	}
+	return way
+}
 
-	// In order: what a request cost is counted whatever became of it; nothing is written or read without end; a
-	// client with too many connections, a method that is none of ours, a foreign Host and a page of a foreign site
-	// are sent away before anything else is looked at; then the routes, each with its own lock.
-	return d.observe(pace(timely(present(d.recoverPanics(d.within(d.unambiguous(d.noProxy(d.knownHost(d.sameOrigin(m))))))))))
+// steps is what every request passes before its route, outermost first, each with the reason for its place.
+func (d *Door) steps() []func(http.Handler) http.Handler {
+	return []func(http.Handler) http.Handler{
+		d.observe,       // what a request cost is counted whatever became of it
+		pace,            // no answer is written without end, refusals of all below included
+		timely,          // no body is read without end
+		present,         // nothing runs on for a client that is gone
+		d.recoverPanics, // a bug of one below is an answer, which the ones above still bound
+		d.within,        // who has too many connections is sent away before he costs more
+		d.unambiguous,   // before the request is believed: another server may have read another one
+		d.noProxy,       // before the Host, which such a request names as it likes
+		d.knownHost,     // before the Origin, which is compared with it
+		d.sameOrigin,    // before the credential: a browser sends that along for any page
+	}
 }
 
 // presence is how often it is looked whether the client of a request is still there.

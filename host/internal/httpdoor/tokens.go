@@ -149,7 +149,8 @@ func (d *Door) createToken(w http.ResponseWriter, r *http.Request) {
 		err = wrong
 	}
 	if err != nil {
-		d.refuse(w, r, http.StatusBadRequest, badBody(err).Suggest(`send {"name": "ci", "role": "caller"}, and what else GET /openapi.json names`))
+		d.refuse(w, r, http.StatusBadRequest, badBody(err).
+			Suggest(`send {"name": "ci", "role": "caller"}, and what else GET /openapi.json names`))
 		return
 	}
 	secret, err := d.cfg.Store.Create(r.Context(), wanted)
