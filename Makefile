@@ -37,7 +37,8 @@ run: setup build ## Set up, build, and serve over HTTP on 127.0.0.1:8080
 test: setup-test build lint alone cross check-generated test-go ## Set up, then check and test everything
 
 test-go: ## Run all tests of all modules with the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m work
+	@# -count=1: the tests of e2e build programs that Go's cache of results knows nothing of
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m work
 
 alone: ## Build each module by itself, tests included, as one who imports it would
 	@for m in $(MODULES); do echo "alone: $$m"; (cd $$m && GOWORK=off $(GO) vet ./...) || exit 1; done
