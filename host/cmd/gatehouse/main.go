@@ -132,6 +132,7 @@ Without a command it serves: MCP on stdio, or what MCP_SERVER_TRANSPORT says.`,
 	a.flag(root, "log-format", "logging.format", "", "structured (JSON) or simple")
 	root.AddCommand(a.serveCommand(), a.callCommand(), a.planCommand(), a.toolsCommand(), a.tokenCommand(),
 		a.pluginsCommand(), a.breakerCommand(), a.healthCommand(), a.configCommand(), a.auditCommand(), a.doctorCommand(),
+		a.installCommand(), a.uninstallCommand(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
 				_, err := fmt.Fprintln(a.stdout, "gatehouse", version)
