@@ -7,11 +7,12 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 TOOLS    := $(CURDIR)/.cache/tools
 LDFLAGS  := -s -w
 GO       := go
+RUNS     ?= 1
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test test-go alone cross check-generated bench soak lint fmt generate clean
+.PHONY: help setup setup-test build run test test-go alone cross check-generated bench soak conformance lint fmt generate bundle clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +35,7 @@ build: ## Build bin/gatehouse and bin/plugins/*
 run: setup build ## Set up, build, and serve over HTTP on 127.0.0.1:8080
 	bin/gatehouse serve --transport http
 
-test: setup-test build lint alone cross check-generated test-go ## Set up, then check and test everything
+test: setup-test build lint alone cross check-generated conformance test-go ## Set up, then check and test everything
 
 test-go: ## Run all tests of all modules with the race detector
 	@# -count=1: the tests of e2e build programs that Go's cache of results knows nothing of
@@ -53,6 +54,16 @@ bench: build ## Print ratios, each beside its aim
 soak: build ## Call, meddle and kill for three minutes, then see that no call's record is lost
 	$(GO) run ./e2e/soak -for 3m -concurrency 64
 
+conformance: build ## Run the official suites and clients of MCP against the host; RUNS=20 for each client that often
+	@scripts/node.sh
+	$(GO) run ./e2e/conformance -runs $(RUNS)
+
+bundle: $(TOOLS)/bundle ## Make dist/*.mcpb, one for each platform; the official mcpb program, and a start, check them
+	@scripts/node.sh
+	cd tools/bundle && GOWORK=off $(GO) vet ./... && GOWORK=off $(GO) test ./...
+	$(TOOLS)/bundle -version '$(VERSION)' -platforms '$(PLATFORMS)' -plugins '$(PLUGINS)' \
+		-mcpb .cache/node/node_modules/.bin/mcpb -out dist
+
 lint: $(TOOLS)/staticcheck $(TOOLS)/openapi ## Formatting, go vet, staticcheck, the OpenAPI document
 	@bad=$$(gofmt -l $(MODULES)); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
 	$(GO) vet work
@@ -70,13 +81,16 @@ check-generated: generate ## Fail if the committed generated code is not what ge
 		{ echo "the generated code has drifted; run make generate and commit"; exit 1; }
 
 clean: ## Remove what was built
-	rm -rf bin .cache
+	rm -rf bin dist .cache
 
 $(TOOLS)/staticcheck $(TOOLS)/protoc-gen-go: tools/go.mod
 	@mkdir -p $(TOOLS) && cd tools && GOWORK=off $(GO) build -o $(TOOLS)/ tool
 
 $(TOOLS)/openapi: tools/openapi/go.mod tools/openapi/main.go
 	@mkdir -p $(TOOLS) && cd tools/openapi && GOWORK=off $(GO) build -o $(TOOLS)/openapi .
+
+$(TOOLS)/bundle: tools/bundle/go.mod $(wildcard tools/bundle/*.go)
+	@mkdir -p $(TOOLS) && cd tools/bundle && GOWORK=off $(GO) build -o $(TOOLS)/bundle .
 
 $(TOOLS)/buf: tools/buf/go.mod
 	@mkdir -p $(TOOLS) && cd tools/buf && GOWORK=off $(GO) build -o $(TOOLS)/ tool

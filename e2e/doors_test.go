@@ -117,12 +117,8 @@ func TestDisabledToolsAreNotListed(t *testing.T) {
 	s := connect(t, &mcp.StreamableClientTransport{
 		Endpoint: h.url + "/mcp", HTTPClient: &http.Client{Transport: bearer{h.token}},
 	})
-	list, err := s.ListTools(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(list.Tools) != 1 || list.Tools[0].Name != "NmapTool" {
-		t.Errorf("tools/list = %v, want NmapTool alone", list.Tools)
+	if got := toolsOf(t, s); !slices.Equal(got, withHostTools("NmapTool")) {
+		t.Errorf("tools/list = %v, want NmapTool and the host's own alone", got)
 	}
 }
 
@@ -139,8 +135,11 @@ func TestTheOfficialClientListsBothTools(t *testing.T) {
 		if tl.Description == "" || tl.InputSchema == nil || tl.OutputSchema == nil || tl.Annotations == nil {
 			t.Errorf("%s lacks a description, a schema or annotations", tl.Name)
 		}
+		if own := slices.Contains(hostTools, tl.Name); strings.Contains(tl.Description, "\n\nOn this host: at most ") == own {
+			t.Errorf("%s is the host's own: %t; its description is %q", tl.Name, own, tl.Description)
+		}
 	}
-	if !slices.Equal(names, []string{"NmapTool", "PingTool"}) {
+	if !slices.Equal(names, withHostTools("NmapTool", "PingTool")) {
 		t.Errorf("tools = %v", names)
 	}
 }

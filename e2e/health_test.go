@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // report is what these tests read of GET /health.
@@ -20,7 +21,7 @@ type report struct {
 func (h *host) health(t *testing.T, check, status string) report {
 	t.Helper()
 	s := h.events(t, "")
-	for {
+	for late := time.Now().Add(patience); ; {
 		_, raw, err := h.do(t.Context(), http.MethodGet, "/health", "")
 		if err != nil {
 			t.Fatal(err)
@@ -31,6 +32,9 @@ func (h *host) health(t *testing.T, check, status string) report {
 		}
 		if r.Checks[check].Status == status {
 			return r
+		}
+		if time.Now().After(late) {
+			t.Fatalf("the check %s does not come to be %s: %+v", check, status, r.Checks[check])
 		}
 		s.await(t, "health", "") // at each change, and every few seconds
 	}

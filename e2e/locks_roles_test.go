@@ -60,7 +60,7 @@ func TestATokenIsForItsTools(t *testing.T) {
 	h := serve(t, "lab")
 	some := h.as(h.command(t, "token", "create", "some", "--tools", "Noop*,TrueTool"))
 	s := some.mcp(t)
-	if got, want := listed(t, s), []string{"NoopTool", "TrueTool"}; !slices.Equal(got, want) {
+	if got, want := listed(t, s), withHostTools("NoopTool", "TrueTool"); !slices.Equal(got, want) {
 		t.Errorf("tools/list = %v, want %v", got, want)
 	}
 	for way, call := range map[string]door{"rest": some.rest, "mcp": mcpDoor(s)} {
@@ -74,7 +74,7 @@ func TestATokenIsForItsTools(t *testing.T) {
 		}
 	}
 	wantStatus(t, "a plan of another tool", some.status(t, "POST", "/tools/PrintTool/plan", "{}"), 403)
-	if got := listed(t, h.mcp(t)); len(got) < 6 {
+	if got := listed(t, h.mcp(t)); len(got) < len(hostTools)+6 {
 		t.Errorf("tools/list of everybody else = %v, want all", got)
 	}
 }
@@ -112,6 +112,10 @@ func TestRoles(t *testing.T) {
 		{"DELETE", "/tokens/new", "", 403, 403, 404},
 		{"POST", "/tokens/new/rotate", "", 403, 403, 404},
 		{"PUT", "/tokens", "", 405, 405, 405},
+		{"GET", "/executions", "", 200, 200, 200},
+		{"POST", "/executions", `{"tool":"NoopTool"}`, 403, 202, 202},
+		{"GET", "/executions/" + neverID, "", 404, 404, 404},
+		{"DELETE", "/executions/" + neverID, "", 403, 404, 404},
 	} {
 		for role, want := range map[string]int{"viewer": row.viewer, "caller": row.caller, "admin": row.admin} {
 			wantStatus(t, fmt.Sprintf("%s: %s %s %s", role, row.method, row.path, row.body),
@@ -119,9 +123,11 @@ func TestRoles(t *testing.T) {
 		}
 	}
 	s := clients["viewer"].mcp(t)
-	if _, kind := mcpDoor(s)(t, "NoopTool", "{}"); kind != "forbidden" || len(listed(t, s)) < 6 {
-		t.Errorf("a viewer's call through /mcp = %q, tools/list = %v; want forbidden, and all tools", kind,
-			listed(t, s))
+	names := listed(t, s)
+	if _, kind := mcpDoor(s)(t, "NoopTool", "{}"); kind != "forbidden" || len(names) < len(hostTools)-2+6 ||
+		slices.Contains(names, "execution_start") || slices.Contains(names, "execution_cancel") {
+		t.Errorf("a viewer's call through /mcp = %q, tools/list = %v; want forbidden, and all tools but those of the "+
+			"host that start or end something", kind, names)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -23,6 +24,7 @@ import (
 // trailLine is what these tests read of the audit trail.
 type trailLine struct {
 	Seq                uint64
+	Time               time.Time
 	Event              string
 	ExecutionID        string `json:"execution_id"`
 	CorrelationID      string `json:"correlation_id"`

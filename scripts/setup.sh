@@ -1,9 +1,21 @@
 #!/bin/sh
-# Installs what is missing on a Debian-like machine, and nothing else: nmap, ping, and a C compiler, which Go's race
+# Installs what is missing on a Debian-like machine, and nothing else: nmap, ping, git, and a C compiler, which Go's race
 # detector links with. Then fetches the Go modules. Called as "setup.sh test" it also sees to what the tests check
-# deploy/ with: systemd-analyze for the unit, promtool for metrics and alerts.
+# deploy/ with: systemd-analyze for the unit, promtool for metrics and alerts; and to node and the packages that the
+# conformance suites need.
 set -eu
 cd "$(dirname "$0")/.."
+
+# as_root sets root to what runs a command as root, without questions of apt's.
+as_root() {
+    root="env DEBIAN_FRONTEND=noninteractive"
+    [ "$(id -u)" != 0 ] || return 0
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "setup: packages are missing and this is not root; install sudo, or run this once as root" >&2
+        exit 1
+    fi
+    root="sudo $root"
+}
 
 if ! command -v go >/dev/null 2>&1; then
     echo "setup: Go is missing; install Go 1.26 or newer (https://go.dev/dl) and put it on PATH" >&2
@@ -14,6 +26,7 @@ packages=""
 command -v nmap >/dev/null 2>&1 || packages="$packages nmap"
 command -v ping >/dev/null 2>&1 || packages="$packages iputils-ping"
 command -v cc >/dev/null 2>&1 || packages="$packages gcc libc6-dev"
+command -v git >/dev/null 2>&1 || packages="$packages git"
 # The package brings the program and does not make systemd the init of this machine: that is systemd-sysv.
 [ "${1:-}" != test ] || command -v systemd-analyze >/dev/null 2>&1 || packages="$packages systemd"
 
@@ -22,13 +35,11 @@ if [ -n "$packages" ]; then
         echo "setup: please install with your package manager:$packages" >&2
         exit 1
     fi
-    as_root=""
-    [ "$(id -u)" = 0 ] || as_root="sudo"
+    as_root
     echo "setup: installing$packages"
-    export DEBIAN_FRONTEND=noninteractive
-    $as_root apt-get update -qq
+    $root apt-get update -qq
     # shellcheck disable=SC2086 # a list of words
-    $as_root apt-get install -y -qq --no-install-recommends $packages
+    $root apt-get install -y -qq --no-install-recommends $packages
 fi
 
 # promtool comes out of Debian's package without installing it: the package would start a Prometheus on this machine.
@@ -42,14 +53,15 @@ if [ "${1:-}" = test ] && ! command -v promtool >/dev/null 2>&1 && [ ! -x .cache
     trap 'rm -rf "$dir"' EXIT
     fetch="apt-get download -qq -o APT::Sandbox::User=root prometheus"
     if ! (cd "$dir" && $fetch 2>/dev/null); then # the lists of packages are missing, or old
-        as_root=""
-        [ "$(id -u)" = 0 ] || as_root="sudo"
-        $as_root apt-get update -qq
+        as_root
+        $root apt-get update -qq
         (cd "$dir" && $fetch)
     fi
     dpkg-deb -x "$dir"/prometheus_*.deb "$dir"
     mkdir -p .cache/tools
     mv "$dir/usr/bin/promtool" .cache/tools/promtool
 fi
+
+[ "${1:-}" != test ] || scripts/node.sh
 
 go mod download

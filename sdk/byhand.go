@@ -54,7 +54,15 @@ type description struct {
 	Name    string            `json:"name"`
 	Version string            `json:"version"`
 	Tools   []toolDescription `json:"tools"`
+	Prompts []promptText      `json:"prompts,omitempty"`
 	Layers  []Layer           `json:"layers,omitempty"`
+}
+
+type promptText struct {
+	Name        string   `json:"name"`
+	Title       string   `json:"title,omitempty"`
+	Description string   `json:"description"`
+	Arguments   []string `json:"arguments,omitempty"`
 }
 
 type toolDescription struct {
@@ -75,6 +83,13 @@ type toolDescription struct {
 
 func describePlugin(m tool.Manifest) description {
 	d := description{Name: m.Name, Version: m.Version, Layers: m.Layers}
+	for _, p := range m.Prompts {
+		text := promptText{Name: p.Name, Title: p.Title, Description: p.Description}
+		for _, a := range p.Arguments {
+			text.Arguments = append(text.Arguments, a.Name)
+		}
+		d.Prompts = append(d.Prompts, text)
+	}
 	for _, t := range m.Tools {
 		d.Tools = append(d.Tools, toolDescription{
 			Name: t.Name, Title: t.Title, Description: t.Description,

@@ -1,7 +1,10 @@
 package sdk
 
 import (
+	"fmt"
 	"io"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -10,6 +13,9 @@ type Call struct {
 	env     Env
 	request Request
 	emit    func(Event)
+
+	mu    sync.Mutex // guards shown
+	shown []Content
 }
 
 // ID is the execution_id, the same in the host's logs and its answer.
@@ -28,7 +34,8 @@ func (c *Call) Target(argument string) (Target, bool) { return c.request.Target(
 // Targets returns all pinned targets.
 func (c *Call) Targets() []Target { return c.request.Targets }
 
-// Policy is what the host allows. The targets have been held to it already.
+// Policy is what the host allows. The targets have been held to it already. AllowIntrusive is true as well for a
+// call that a person has allowed.
 func (c *Call) Policy() Policy { return c.env.Policy }
 
 // Deadline is when the call must have ended; the context of the call carries it as well.
@@ -36,6 +43,35 @@ func (c *Call) Deadline() (time.Time, bool) { return c.request.Deadline, !c.requ
 
 // Progress tells how far the call is. Send a few a second at most.
 func (c *Call) Progress(p Progress) { c.emit(Event{Progress: &p}) }
+
+// Logf tells who called about the run: a client of MCP sees messages of the level that it asked for. A message is
+// cut at 4 KiB; after 1000 of a call the rest is dropped. Secrets do not belong there.
+func (c *Call) Logf(level LogLevel, format string, args ...any) {
+	c.emit(Event{Log: &Log{Level: level, Message: fmt.Sprintf(format, args...)}})
+}
+
+// Show adds blocks to what the result shows besides its data: at most 32, of 2 MiB in all. They are kept when the
+// function returns an error, too.
+func (c *Call) Show(blocks ...Content) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shown = append(c.shown, blocks...)
+}
+
+func (c *Call) content() []Content {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.shown)
+}
+
+// Answer returns what the person did with a question that [Ask] asked; false: it has not been asked yet.
+func (c *Call) Answer(id string) (Answer, bool) {
+	a, ok := c.request.Answers[id]
+	return Answer{ID: id, Action: a.Action, Content: a.Content}, ok
+}
+
+// State is what [Asking.Remember] was given; nil: nothing, or this is the first time.
+func (c *Call) State() []byte { return c.request.State }
 
 // Stdout returns a writer of text for the caller to read. It never fails; beyond the caller's cap text
 // is dropped, and the result says so.

@@ -21,11 +21,19 @@ const (
 
 // Env is what the plugin lends to a tool for one plan or one call.
 type Env struct {
-	// Policy is what was in force when the call started; a reload does not change it under way.
+	// Policy is what was in force when the call started; a reload does not change it under way. AllowIntrusive is
+	// true as well when a person has allowed this one request (Request.Grant): then do exactly that, or refuse.
 	Policy Policy
 
 	user func() (*sandbox.User, error) // nil: nobody in particular
 	pool *pool
+}
+
+// granted is the env of one request: a person may have allowed what the policy does not. The tool sees to it that
+// nothing else is done than what the person saw.
+func (e Env) granted(r Request) Env {
+	e.Policy.AllowIntrusive = e.Policy.AllowIntrusive || r.Grant != nil
+	return e
 }
 
 // Run runs a program in the plugin's sandbox: under limits, as the user that the policy says, and dead with

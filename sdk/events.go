@@ -1,8 +1,12 @@
 package sdk
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
 // events passes on what a tool emits: one event at a time, output up to the caps of the request, and
@@ -13,7 +17,11 @@ type events struct {
 	emit    func(Event)
 	room    [2]int64 // Stream -> bytes that may still be passed on
 	dropped [2]bool  // Stream -> whether some were not
+	logs    int      // messages so far
 }
+
+// maxLogs is how many messages of one call are passed on.
+const maxLogs = 1000
 
 func newEvents(r Request, emit func(Event)) *events {
 	if emit == nil {
@@ -34,9 +42,28 @@ func (e *events) event(ev Event) {
 	if ev.Exec != nil {
 		e.emit(Event{Exec: ev.Exec})
 	}
+	if ev.Log != nil {
+		e.logLocked(*ev.Log)
+	}
 	if ev.Output != nil {
 		e.outputLocked(*ev.Output)
 	}
+}
+
+func (e *events) logLocked(l Log) {
+	e.logs++
+	switch {
+	case e.logs == maxLogs:
+		l = Log{Level: tool.LogWarning, Message: fmt.Sprintf(
+			"this call has logged %d messages; those that follow are left out", maxLogs-1)}
+	case e.logs > maxLogs:
+		return
+	}
+	l.Level, l.Message = l.Level.Valid(), strings.ToValidUTF8(l.Message, "\ufffd")
+	if len(l.Message) > tool.MaxLogText {
+		l.Message = string(wholeCharacters([]byte(l.Message), tool.MaxLogText))
+	}
+	e.emit(Event{Log: &l})
 }
 
 func (e *events) outputLocked(o Output) {

@@ -26,6 +26,14 @@ func Func[In, Out any](def Definition, fn func(ctx context.Context, c *Call, in 
 	return t
 }
 
+// Gate is implemented by the input type of a [Func] when some of its values are intrusive: such a call needs
+// allow_intrusive, or a person who allows it, and is refused before the function is called. Set Intrusive in the
+// definition of such a tool.
+type Gate interface {
+	// Intrusive says why these arguments are; empty: they are not.
+	Intrusive() (why string)
+}
+
 type funcTool[In, Out any] struct {
 	spec    Spec
 	fn      func(context.Context, *Call, In) (Out, error)
@@ -76,15 +84,15 @@ func (t *funcTool[In, Out]) Check() error {
 
 func (t *funcTool[In, Out]) Spec() Spec { return t.spec }
 
-func (t *funcTool[In, Out]) Plan(_ context.Context, _ Env, r Request) (Plan, error) {
-	if _, err := t.decode(r); err != nil {
+func (t *funcTool[In, Out]) Plan(_ context.Context, env Env, r Request) (Plan, error) {
+	if _, err := t.decode(env, r); err != nil {
 		return Plan{}, err
 	}
 	return Plan{Verdict: Accept, Rule: "the arguments fit the tool's schema; it runs no program"}, nil
 }
 
 func (t *funcTool[In, Out]) Call(ctx context.Context, env Env, r Request, emit func(Event)) (Result, error) {
-	in, err := t.decode(r)
+	in, err := t.decode(env, r)
 	if err != nil {
 		return Result{}, err
 	}
@@ -93,15 +101,38 @@ func (t *funcTool[In, Out]) Call(ctx context.Context, env Env, r Request, emit f
 		ctx, cancel = context.WithDeadline(ctx, r.Deadline)
 		defer cancel()
 	}
-	out, err := t.fn(ctx, &Call{env: env, request: r, emit: emit}, in)
+	c := &Call{env: env, request: r, emit: emit}
+	out, err := t.fn(ctx, c, in)
+	if asking := (*Asking)(nil); errors.As(err, &asking) {
+		return asking.result()
+	}
 	res, encodeErr := t.result(out)
+	res.Content = c.content()
 	if err != nil {
 		return t.failed(ctx, res, err)
 	}
 	return res, encodeErr
 }
 
-func (t *funcTool[In, Out]) decode(r Request) (in In, err error) {
+// decode reads the arguments, and holds them to the policy.
+func (t *funcTool[In, Out]) decode(env Env, r Request) (in In, err error) {
+	if in, err = t.read(r); err != nil {
+		return in, err
+	}
+	if g := r.Grant; g != nil && (g.Program != "" || len(g.Argv) > 0) {
+		return in, Errorf(KindIntrusiveDenied, "what a person allowed was the command %q, and %s runs none", g.Program,
+			t.spec.Name).Suggest("call again, and let the person decide about this call")
+	}
+	if gate, ok := any(&in).(Gate); ok && !env.Policy.AllowIntrusive {
+		if why := gate.Intrusive(); why != "" {
+			return in, Errorf(KindIntrusiveDenied, "%s needs allow_intrusive, which is off: %s", t.spec.Name, why).
+				Suggest("leave that out, or ask the operator to set security.allow_intrusive")
+		}
+	}
+	return in, nil
+}
+
+func (t *funcTool[In, Out]) read(r Request) (in In, err error) {
 	refuse := func(err error) error {
 		return Errorf(KindValidation, "%w", err).Suggest("send arguments that fit the input schema of %s",
 			t.spec.Name)

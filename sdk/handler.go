@@ -19,9 +19,10 @@ import (
 //	Call
 //	  find the tool           tool_not_found
 //	  strip                   timeout_sec and correlation_id are the host's
-//	  policy                  the one in force now, for the whole call
+//	  policy                  the one in force now, for the whole call; intrusive where a person allows it
 //	  events                  caps of output, order, silence after the end
-//	  Tool.Call               Func: typed input; command: flags, argv, sandbox
+//	  Tool.Call               Func: typed input; command: flags, argv, the grant, sandbox
+//	  kept                    the bounds of what is shown and asked
 //	  settle                  panics, and errors that name tool and target
 type Handler struct {
 	manifest Manifest
@@ -43,8 +44,8 @@ var _ tool.Handler = (*Handler)(nil)
 // NewHandler checks a plugin's declaration and makes the handler of its tools. Its errors are for the
 // plugin's author.
 func NewHandler(p Plugin) (*Handler, error) {
-	h := &Handler{manifest: Manifest{Name: p.Name, Version: p.Version}, tools: make(map[string]Tool),
-		pool: new(pool)}
+	h := &Handler{manifest: Manifest{Name: p.Name, Version: p.Version, Prompts: p.Prompts},
+		tools: make(map[string]Tool), pool: new(pool)}
 	for _, t := range p.Tools {
 		if err := h.add(t); err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
@@ -97,7 +98,7 @@ func (h *Handler) Plan(ctx context.Context, r Request) (p Plan, err error) {
 		return Plan{}, err
 	}
 	defer settle(r, &err)
-	p, err = t.Plan(ctx, h.env(), r)
+	p, err = t.Plan(ctx, h.env().granted(r), r)
 	if err != nil {
 		refused := tool.RefusedPlan(AsError(err).About(r.Tool, label(r)))
 		refused.Tokens, refused.Notes, refused.Program = p.Tokens, p.Notes, p.Program
@@ -124,7 +125,21 @@ func (h *Handler) Call(ctx context.Context, r Request, emit func(Event)) (res Re
 	out := newEvents(r, emit)
 	defer out.end(&res)
 	defer settle(r, &err)
-	res, err = t.Call(ctx, h.env(), r, out.event)
+	return kept(t.Call(ctx, h.env().granted(r), r, out.event))
+}
+
+// kept holds a result to the contract, as the host will: what it shows and asks is within the bounds, and a call
+// that failed asks nothing.
+func kept(res Result, err error) (Result, error) {
+	if err != nil {
+		res.Questions, res.State = nil, nil
+	}
+	if broken := res.Validate(); broken != nil {
+		res.Content, res.Questions, res.State = nil, nil, nil
+		if err == nil {
+			err = Errorf(KindUnknown, "the tool broke its contract: %w", broken).Suggest("report this to the plugin's author")
+		}
+	}
 	return res, err
 }
 

@@ -19,6 +19,11 @@
 //
 //	func main() { os.Exit(sdk.Main(sdk.Plugin{Name: "quicklook", Version: "1.0.0", Tools: []sdk.Tool{scan}})) }
 //
+// While it runs a function may tell how far it is ([Call.Progress]), write for people ([Call.Stdout]) and log
+// ([Call.Logf]); it may show text, pictures and links besides its data ([Call.Show]), and ask the person behind the
+// client ([Ask]). What changes or disturbs something is declared as intrusive ([Gate], and Gated of a flag): it needs
+// the operator's allow_intrusive, or a person who allows this one call. A plugin may offer [Prompt] values as well.
+//
 // Package sdk/sdktest runs a plugin in a test, without a host.
 package sdk
 
@@ -33,7 +38,8 @@ type Plugin struct {
 	Name    string // [A-Za-z0-9_-], 1 to 64 characters
 	Version string // of the plugin, shown to people
 	Tools   []Tool
-	Probes  []Probe // what it looks at when it is asked for its health, besides what its tools need
+	Prompts []Prompt // ways to begin, for the menus of clients
+	Probes  []Probe  // what it looks at when it is asked for its health, besides what its tools need
 }
 
 // Tool is one tool of a plugin. All methods may be called concurrently.
@@ -93,6 +99,28 @@ type (
 	Untrusted = tool.Untrusted
 	// UntrustedData is a JSON value of such texts.
 	UntrustedData = tool.UntrustedData
+	// Log is a message about a run.
+	Log = tool.Log
+	// LogLevel is how grave a message is.
+	LogLevel = tool.LogLevel
+	// Content is a block of what a tool shows besides its data.
+	Content = tool.Content
+	// ContentType says what a block of content is.
+	ContentType = tool.ContentType
+	// Question is what a tool needs to know before it can go on.
+	Question = tool.Question
+	// AnswerAction is what a person did with a question.
+	AnswerAction = tool.AnswerAction
+	// Grant is what a person has allowed for one call.
+	Grant = tool.Grant
+	// Prompt is a way to begin that a person picks from a menu.
+	Prompt = tool.Prompt
+	// PromptArgument is a place in the messages of a prompt.
+	PromptArgument = tool.PromptArgument
+	// PromptMessage is one message of a prompt.
+	PromptMessage = tool.PromptMessage
+	// CompleteBy says what the values of a prompt's argument can be completed with.
+	CompleteBy = tool.CompleteBy
 	// Exec says which program a call is about to execute.
 	Exec = tool.Exec
 	// Progress says how far a call is.
@@ -148,6 +176,35 @@ const (
 	Informational = tool.Informational
 
 	ReturnCodeTimeout = tool.ReturnCodeTimeout
+)
+
+// The levels of messages, the types of content, what a person can do with a question, and what the argument of a
+// prompt can be completed with.
+const (
+	LogDebug     = tool.LogDebug
+	LogInfo      = tool.LogInfo
+	LogNotice    = tool.LogNotice
+	LogWarning   = tool.LogWarning
+	LogError     = tool.LogError
+	LogCritical  = tool.LogCritical
+	LogAlert     = tool.LogAlert
+	LogEmergency = tool.LogEmergency
+
+	TextContent  = tool.TextContent
+	ImageContent = tool.ImageContent
+	AudioContent = tool.AudioContent
+	LinkContent  = tool.LinkContent
+	ResourceText = tool.ResourceText
+
+	AnswerAccept  = tool.AnswerAccept
+	AnswerDecline = tool.AnswerDecline
+	AnswerCancel  = tool.AnswerCancel
+
+	CompleteNothing    = tool.CompleteNothing
+	CompleteTargets    = tool.CompleteTargets
+	CompleteTools      = tool.CompleteTools
+	CompleteTemplates  = tool.CompleteTemplates
+	CompleteExecutions = tool.CompleteExecutions
 )
 
 // Errorf makes an error of a kind; %w keeps the cause.

@@ -105,6 +105,7 @@ var parts = []struct {
 	{"swap", measureSwap},
 	{"crash-loop", measureCrashLoop},
 	{"locks", measureLocks},
+	{"door", measureDoor},
 	{"slow", measureSlow},
 }
 

@@ -1,5 +1,5 @@
 // Command labplugin is a plugin for the tests and the benchmark of the whole program: tools that cost
-// nothing, that print without end, and that leave children behind.
+// nothing, that print without end, that talk, and that leave children behind.
 package main
 
 import (
@@ -20,7 +20,7 @@ const concurrency = 64
 func main() {
 	os.Exit(sdk.Main(sdk.Plugin{
 		Name: "lab", Version: "1.0.0",
-		Tools:  []sdk.Tool{noop(), runTrue(), flood(), tree(), crash(), prints(), stray(), own()},
+		Tools:  append(talking(), noop(), runTrue(), flood(), tree(), crash(), prints(), stray(), own()),
 		Probes: []sdk.Probe{{Name: "stock", Priority: sdk.Important, Run: stock}},
 	}))
 }

@@ -21,5 +21,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(sdk.Main(sdk.Plugin{Name: "nmap", Version: version, Tools: []sdk.Tool{tool}}))
+	os.Exit(sdk.Main(sdk.Plugin{
+		Name: "nmap", Version: version, Tools: []sdk.Tool{tool}, Prompts: nmap.Prompts(),
+	}))
 }

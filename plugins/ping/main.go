@@ -19,5 +19,6 @@ func main() {
 		Name:    "ping",
 		Version: version,
 		Tools:   []sdk.Tool{ping.Tool()},
+		Prompts: ping.Prompts(),
 	}))
 }

@@ -56,12 +56,18 @@ func (t *Tool) build() (err error) {
 	return nil
 }
 
-// checkTemplates reads each template as a caller's words would be read.
+// checkTemplates reads each template, and each example, as a caller's words would be read.
 func (t *Tool) checkTemplates() error {
 	for _, tpl := range t.def.Templates {
 		p := parser{table: &t.table, policy: sdk.DefaultPolicy()}
 		if p.parse(strings.Fields(tpl.Flags)); p.rejected != nil {
 			return fmt.Errorf("template %s: %w", tpl.Name, p.rejected)
+		}
+	}
+	for _, text := range t.def.Examples {
+		p := parser{table: &t.table, policy: sdk.DefaultPolicy()}
+		if p.parse(strings.Fields(text)); p.rejected != nil {
+			return fmt.Errorf("example %q: %w", text, p.rejected)
 		}
 	}
 	return nil
@@ -72,12 +78,14 @@ func (t *Tool) inputSchema() (*schema.Checker, error) {
 	var props []schema.Property
 	if d.Target != NoTarget {
 		what := "Host: an IPv4 address (10.0.3.7) or a name below an allowed suffix (db.lab.internal)."
+		examples := []string{"10.0.3.7", "db.lab.internal"}
 		if d.Target == HostOrNetwork {
+			examples = []string{"10.0.3.7", "10.0.3.0/24", "db.lab.internal"}
 			what = "Host or network: an IPv4 address (10.0.3.7), a network (10.0.3.0/24) or a name below an allowed " +
 				"suffix (db.lab.internal). Only private networks are in scope."
 		}
 		props = append(props, property(argTarget, true, map[string]any{
-			"type": "string", "minLength": 1, "maxLength": 253, "description": what,
+			"type": "string", "minLength": 1, "maxLength": 253, "description": what, "examples": examples,
 		}))
 	}
 	if names := t.templateNames(); len(names) > 0 {
@@ -88,9 +96,11 @@ func (t *Tool) inputSchema() (*schema.Checker, error) {
 	for _, f := range t.fieldList {
 		props = append(props, f.input)
 	}
-	props = append(props, property(argExtra, false, map[string]any{
-		"type": "string", "description": t.flagHelp(),
-	}))
+	extra := map[string]any{"type": "string", "description": t.flagHelp()}
+	if len(d.Examples) > 0 {
+		extra["examples"] = d.Examples
+	}
+	props = append(props, property(argExtra, false, extra))
 	for _, p := range d.Input {
 		if slices.Contains(hostArguments, p.Name) {
 			return nil, fmt.Errorf("%s is an argument of the host's; choose another name", p.Name)

@@ -65,6 +65,9 @@ type Definition struct {
 	Bytes         string // what extra_args may consist of besides blanks; empty: letters, digits and ,.:=_/-
 	MaxArgsLength int    // bytes of extra_args, where the policy allows more; 0: what the policy allows
 
+	// Examples are values of extra_args for people and models, which the schema shows; the table takes each.
+	Examples []string
+
 	// Fixed are the arguments that come first in every run. They are the author's alone.
 	Fixed []string
 	// Defaults may add options that the caller left out; nil: none.

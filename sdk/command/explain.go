@@ -90,7 +90,7 @@ func (o Option) token(text string, p sdk.Policy) sdk.Token {
 	t := sdk.Token{Text: text, Verdict: sdk.Accept, Why: o.from.String() + ": " + about(o.Flag)}
 	switch why := o.gatedBy(); {
 	case why != "" && p.AllowIntrusive:
-		t.Why += "; allow_intrusive is on"
+		t.Why += "; intrusive, and allowed: " + why
 	case why != "":
 		t.Verdict, t.Why = sdk.Gated, why
 	}

@@ -122,7 +122,7 @@ func TestIntrusiveIsAllowedWhereItIsOn(t *testing.T) {
 	b := sdktest.New(t, shell("", table), sdktest.Options{AllowIntrusive: true})
 	p := b.Plan("Sh", `{"extra_args": "--danger --rate 100"}`)
 	if p.Verdict != sdk.Accept || len(p.Tokens) != 3 || !strings.Contains(p.Tokens[1].Why,
-		"allow_intrusive is on") {
+		"intrusive, and allowed: it is dangerous") {
 		t.Errorf("Plan() = %s, tokens %+v", p.Verdict, p.Tokens)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
@@ -27,7 +28,7 @@ var notRun = sdk.Result{ReturnCode: -1}
 // Call runs the program.
 //
 //	prepare     the same as for a plan
-//	ready       the program is there and new enough
+//	located     the program is there and new enough; what a person allowed is this command and no other
 //	able        this machine can run it: with the layers around it, and the capabilities that it needs
 //	Exec        what is about to be executed, for the host's trail
 //	Env.Run     the sandbox; output becomes events, and goes through the reader
@@ -40,7 +41,7 @@ func (t *Tool) Call(
 	if err != nil {
 		return notRun, err
 	}
-	path, err := t.program.ready(ctx, env, t.def)
+	path, err := t.located(ctx, env, r.Grant, args)
 	if err != nil {
 		return notRun, err
 	}
@@ -68,6 +69,37 @@ func (t *Tool) Call(
 		return notRun, t.program.startError(err)
 	}
 	return t.result(ctx, j, reader, out)
+}
+
+// located is the path of the program. Where a person has allowed a command it is held to that before anything
+// runs, be it to ask for a version.
+func (t *Tool) located(ctx context.Context, env sdk.Env, g *sdk.Grant, args []string) (string, error) {
+	if g == nil {
+		return t.program.ready(ctx, env, t.def)
+	}
+	path, missing := t.program.find()
+	if missing != nil {
+		return "", missing
+	}
+	if err := held(g, path, args); err != nil {
+		return "", err
+	}
+	path, err := t.program.ready(ctx, env, t.def)
+	if err != nil {
+		return "", err
+	}
+	return path, held(g, path, args) // which may lie elsewhere by now
+}
+
+// held refuses a command that is not the one that a person allowed.
+func held(g *sdk.Grant, path string, args []string) error {
+	planned := append([]string{path}, args...)
+	if g.Program == path && slices.Equal(g.Argv, planned) {
+		return nil
+	}
+	return sdk.Errorf(sdk.KindIntrusiveDenied, "what a person allowed was another command; nothing was run").
+		Suggest("call again, and let the person decide about this command").
+		With("allowed", g.Argv).With("planned", planned)
 }
 
 // able puts the sandbox around a run, or says why this machine cannot run it.

@@ -24,7 +24,8 @@ type Sample struct {
 	Slow  string // arguments of a call that runs for half a minute unless it is ended; empty: none is made
 }
 
-// Conformance runs what every plugin must pass: the manifest is valid and its schemas compile, bad
+// Conformance runs what every plugin must pass: the manifest is valid, its schemas compile and its prompts can be
+// filled in, bad
 // arguments are refused as validation_error by Plan and Call alike, a call ends when it is cancelled or
 // its deadline passes, results fit their schema, a call executes what its plan says, no event comes after a
 // call has returned, and every probe answers.
@@ -55,6 +56,33 @@ func manifest(t *testing.T, b *Bench) {
 		}
 		if err := validate(s.OutputSchema, nil); err != nil {
 			t.Errorf("%s: output: %v", s.Name, err)
+		}
+	}
+	for _, p := range b.Manifest().Prompts {
+		prompt(t, b, p)
+	}
+}
+
+// prompt fills a prompt in with a plain value for each argument, and leaves no place open.
+func prompt(t *testing.T, b *Bench, p sdk.Prompt) {
+	values := make(map[string]string)
+	for _, a := range p.Arguments {
+		values[a.Name] = "value-of-" + a.Name
+		if a.Description == "" {
+			t.Errorf("prompt %s: the argument %s has no description", p.Name, a.Name)
+		}
+	}
+	messages, err := b.Prompt(p.Name, values)
+	if err != nil {
+		t.Errorf("prompt %s, with all arguments = %v", p.Name, err)
+	}
+	all := ""
+	for _, m := range messages {
+		all += m.Content.Text + m.Content.URI
+	}
+	for _, a := range p.Arguments {
+		if !strings.Contains(all, values[a.Name]) {
+			t.Errorf("prompt %s: the argument %s stands nowhere in its messages", p.Name, a.Name)
 		}
 	}
 }

@@ -51,6 +51,12 @@ type Options struct {
 	MaxStdout, MaxStderr int64
 	// Event sees every event as it comes; nil: nobody.
 	Event func(sdk.Event)
+	// Consent is the person of a host whose operator has set allow_intrusive to ask: it sees the plan of a call
+	// that is intrusive, and says whether it may run. nil: nobody is asked, and the plugin refuses.
+	Consent func(sdk.Plan) bool
+	// Answer is the person who answers what a tool asks. Its ID may be left out. nil: nobody answers, and Call
+	// returns the result with its questions.
+	Answer func(sdk.Question) sdk.Answer
 }
 
 // Bench is a plugin under test.
@@ -61,8 +67,9 @@ type Bench struct {
 	options  Options
 	scope    scope.Policy
 
-	mu       sync.Mutex // guards executed
+	mu       sync.Mutex // guards what follows
 	executed []sdk.Exec
+	logged   []sdk.Log
 }
 
 // New starts a plugin. It fails the test when the plugin is declared wrongly, and ends it with the test.
@@ -132,21 +139,42 @@ func (b *Bench) Call(ctx context.Context, name string, arguments any) (sdk.Resul
 		timeout = time.Minute
 	}
 	r.Deadline = time.Now().Add(timeout)
+	if err := b.consent(&r); err != nil {
+		return sdk.Result{}, err
+	}
+	res, err := b.call(ctx, r)
+	for rounds := 0; err == nil && len(res.Questions) > 0 && b.options.Answer != nil; rounds++ {
+		if rounds == maxRounds {
+			b.t.Errorf("Call(%s, %s) still asks after %d rounds of answers", name, r.Arguments, rounds)
+			break
+		}
+		r.Answers, r.State = b.answers(res.Questions), res.State
+		res, err = b.call(ctx, r)
+	}
+	return res, err
+}
+
+// call makes one run, and holds what came of it to the contract.
+func (b *Bench) call(ctx context.Context, r sdk.Request) (sdk.Result, error) {
+	b.t.Helper()
 	out := tool.NewCollector(r, b.event)
 	res, err := b.handler.Call(ctx, r, out.Event)
 	out.Fill(&res)
-	if e := b.CheckData(name, res.Data); e != nil {
-		b.t.Errorf("Call(%s, %s): %v", name, r.Arguments, e)
+	if e := b.CheckData(r.Tool, res.Data); e != nil {
+		b.t.Errorf("Call(%s, %s): %v", r.Tool, r.Arguments, e)
 	}
 	return res, err
 }
 
 func (b *Bench) event(ev sdk.Event) {
+	b.mu.Lock()
 	if ev.Exec != nil {
-		b.mu.Lock()
 		b.executed = append(b.executed, *ev.Exec)
-		b.mu.Unlock()
 	}
+	if ev.Log != nil {
+		b.logged = append(b.logged, *ev.Log)
+	}
+	b.mu.Unlock()
 	if b.options.Event != nil {
 		b.options.Event(ev)
 	}
@@ -158,6 +186,13 @@ func (b *Bench) Executed() []sdk.Exec {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.executed)
+}
+
+// Logged is what the calls of this bench have logged so far, in order.
+func (b *Bench) Logged() []sdk.Log {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.logged)
 }
 
 // CheckHealth runs the plugin's probes and those of its tools.

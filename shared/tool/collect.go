@@ -25,7 +25,7 @@ func (c *Collector) Event(ev Event) {
 	if ev.Output != nil {
 		ev.Output = c.keep(*ev.Output)
 	}
-	if c.Next != nil && (ev.Output != nil || ev.Progress != nil || ev.Exec != nil) {
+	if c.Next != nil && (ev.Output != nil || ev.Progress != nil || ev.Exec != nil || ev.Log != nil) {
 		c.Next(ev)
 	}
 }

@@ -23,6 +23,7 @@ type Report struct {
 	ExecutionID     string          `json:"execution_id"`
 	Metadata        map[string]any  `json:"metadata"`
 	Data            json.RawMessage `json:"data,omitempty"`
+	Content         []Content       `json:"content,omitempty"`
 
 	Suggestion string     `json:"recovery_suggestion,omitempty"`
 	Timestamp  *time.Time `json:"timestamp,omitempty"`
@@ -38,7 +39,7 @@ func NewReport(r Result, err error) Report {
 		TruncatedStdout: r.TruncatedStdout, TruncatedStderr: r.TruncatedStderr, TimedOut: r.TimedOut,
 		ExecutionTime: math.Round(r.Elapsed.Seconds()*1e6) / 1e6,
 		CorrelationID: r.CorrelationID, ExecutionID: r.ExecutionID,
-		Metadata: make(map[string]any, len(r.Metadata)), Data: r.Data,
+		Metadata: make(map[string]any, len(r.Metadata)), Data: r.Data, Content: r.Content,
 	}
 	for k, v := range r.Metadata {
 		rep.Metadata[k] = v

@@ -3,6 +3,7 @@ package tool
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -20,6 +21,13 @@ type Request struct {
 
 	// Caps of the output that is passed on, in bytes; zero: none is.
 	MaxStdout, MaxStderr int64
+
+	// Grant is set when a person has allowed this call although it is intrusive; the tool then does exactly
+	// this, or refuses.
+	Grant *Grant
+	// Answers to the questions that the tool asked, by their ids, and the State of the result that asked them.
+	Answers map[string]Answer
+	State   []byte
 }
 
 // Target is a target argument after the host has held it to the scope: the tool gets the pinned literal,
@@ -54,6 +62,46 @@ type Event struct {
 	Output   *Output
 	Progress *Progress
 	Exec     *Exec
+	Log      *Log
+}
+
+// LogLevel is how grave a message is, by the names of RFC 5424.
+type LogLevel string
+
+// The levels, the least grave first.
+const (
+	LogDebug     LogLevel = "debug"
+	LogInfo      LogLevel = "info"
+	LogNotice    LogLevel = "notice"
+	LogWarning   LogLevel = "warning"
+	LogError     LogLevel = "error"
+	LogCritical  LogLevel = "critical"
+	LogAlert     LogLevel = "alert"
+	LogEmergency LogLevel = "emergency"
+)
+
+var logLevels = []LogLevel{
+	LogDebug, LogInfo, LogNotice, LogWarning, LogError, LogCritical, LogAlert, LogEmergency,
+}
+
+// Rank is the place of a level, 0 (debug) to 7 (emergency); that of an unknown one is info's.
+func (l LogLevel) Rank() int {
+	if i := slices.Index(logLevels, l); i >= 0 {
+		return i
+	}
+	return slices.Index(logLevels, LogInfo)
+}
+
+// Valid is the level itself, or info for one that is not known.
+func (l LogLevel) Valid() LogLevel { return logLevels[l.Rank()] }
+
+// MaxLogText is the most bytes of a message; the wire cuts what is longer.
+const MaxLogText = 4 << 10
+
+// Log is a message about the run, for who called: a client of MCP sees those of the level that it asked for.
+type Log struct {
+	Level   LogLevel // an unknown one counts as info
+	Message string
 }
 
 // Exec says which program a call is about to execute, for the host's audit trail. It comes before the program

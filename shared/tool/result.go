@@ -2,6 +2,7 @@ package tool
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -17,6 +18,12 @@ type Result struct {
 
 	Data     json.RawMessage // the parsed result, valid against the tool's output schema; empty: none
 	Metadata map[string]any  // JSON values
+	Content  []Content       // what the tool shows besides, at most MaxContents blocks
+
+	// Questions make this a result that is none yet: the tool is called again with the answers and with State,
+	// which it may set to know where it was. State is kept from callers' hands by the host.
+	Questions []Question
+	State     []byte
 
 	// Output, filled in by a [Collector] at the receiving end; it travels in events, not here. Valid UTF-8.
 	Stdout, Stderr string
@@ -24,6 +31,30 @@ type Result struct {
 	ExecutionID   string        // set by the host
 	CorrelationID string        // set by the host
 	Elapsed       time.Duration // of the whole call, set by the host
+}
+
+// Validate says what is wrong with what a result shows and asks: its content, its questions and its state.
+func (r Result) Validate() error {
+	if err := validContents(r.Content); err != nil {
+		return err
+	}
+	if len(r.Questions) > MaxQuestions {
+		return fmt.Errorf("%d questions; allowed are %d", len(r.Questions), MaxQuestions)
+	}
+	if len(r.State) > MaxState {
+		return fmt.Errorf("a state of %d bytes; allowed are %d", len(r.State), MaxState)
+	}
+	seen := make(map[string]bool, len(r.Questions))
+	for _, q := range r.Questions {
+		if err := q.Validate(); err != nil {
+			return err
+		}
+		if seen[q.ID] {
+			return fmt.Errorf("the question %s is asked twice", q.ID)
+		}
+		seen[q.ID] = true
+	}
+	return nil
 }
 
 // Verdict is what policy says of a request.

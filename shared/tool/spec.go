@@ -28,6 +28,7 @@ type Manifest struct {
 	Name    string
 	Version string
 	Tools   []Spec
+	Prompts []Prompt
 	Layers  []Layer // what protects this machine from the programs that the plugin runs; none if it runs none
 }
 
@@ -149,6 +150,23 @@ func (m Manifest) Validate() error {
 			return fmt.Errorf("tool %q is declared twice", s.Name)
 		}
 		seen[s.Name] = true
+	}
+	return m.validatePrompts()
+}
+
+func (m Manifest) validatePrompts() error {
+	if len(m.Prompts) > MaxPrompts {
+		return fmt.Errorf("%d prompts: allowed are %d", len(m.Prompts), MaxPrompts)
+	}
+	seen := make(map[string]bool, len(m.Prompts))
+	for _, p := range m.Prompts {
+		if err := p.validate(); err != nil {
+			return err
+		}
+		if seen[p.Name] {
+			return fmt.Errorf("prompt %q is declared twice", p.Name)
+		}
+		seen[p.Name] = true
 	}
 	return nil
 }

@@ -109,6 +109,9 @@ func (r *receiver) message(m *toolpb.CallResponse) {
 	if e := m.GetExec(); e != nil {
 		r.emit(tool.Event{Exec: execFromPB(e)})
 	}
+	if l := m.GetLog(); l != nil {
+		r.emit(tool.Event{Log: logFromPB(l)})
+	}
 	o := m.GetOutput()
 	switch o.GetStream() {
 	case toolpb.Output_STREAM_STDOUT:
@@ -142,8 +145,10 @@ func resultFromPB(m *toolpb.Result) (tool.Result, error) {
 		}
 		res.Data = data
 	}
-	if e := m.GetError(); e != nil {
+	broken := shownFromPB(m, &res)
+	if e := m.GetError(); e != nil { // what went wrong first
+		res.Questions, res.State = nil, nil
 		return res, errorFromPB(e)
 	}
-	return res, nil
+	return res, broken
 }

@@ -18,6 +18,9 @@ func manifestToPB(m tool.Manifest) *toolpb.DescribeResponse {
 	for _, l := range boundedLayers(m.Layers) {
 		pb.Layers = append(pb.Layers, &toolpb.Layer{Name: l.Name, Active: l.Active, Detail: l.Detail})
 	}
+	for _, p := range m.Prompts {
+		pb.Prompts = append(pb.Prompts, promptToPB(p))
+	}
 	return pb
 }
 
@@ -30,6 +33,9 @@ func manifestFromPB(pb *toolpb.DescribeResponse) tool.Manifest {
 		m.Layers = append(m.Layers, tool.Layer{Name: l.GetName(), Active: l.GetActive(), Detail: l.GetDetail()})
 	}
 	m.Layers = boundedLayers(m.Layers)
+	for _, p := range pb.GetPrompts() {
+		m.Prompts = append(m.Prompts, promptFromPB(p))
+	}
 	return m
 }
 
@@ -151,6 +157,7 @@ func requestToPB(r tool.Request) *toolpb.CallRequest {
 			Argument: text(t.Argument), Label: text(t.Label), Prefix: t.Prefix.String(),
 		})
 	}
+	answersToPB(r, pb)
 	return pb
 }
 
@@ -160,6 +167,7 @@ func requestFromPB(pb *toolpb.CallRequest, now time.Time) (tool.Request, error) 
 		MaxStdout: pb.GetMaxStdout(), MaxStderr: pb.GetMaxStderr(),
 		Client: pb.GetClient(), CorrelationID: pb.GetCorrelationId(),
 	}
+	answersFromPB(pb, &r)
 	if pb.GetTimeout() != nil {
 		r.Deadline = now.Add(pb.GetTimeout().AsDuration())
 	}
@@ -205,19 +213,6 @@ func planFromPB(pb *toolpb.PlanResponse, targets []tool.Target) tool.Plan {
 	return p
 }
 
-func progressToPB(p tool.Progress) *toolpb.CallResponse {
-	return &toolpb.CallResponse{Kind: &toolpb.CallResponse_Progress{Progress: &toolpb.Progress{
-		Task: text(p.Task), Percent: p.Percent, Done: p.Done, Total: p.Total, Message: text(p.Message),
-	}}}
-}
-
-func progressFromPB(pb *toolpb.Progress) *tool.Progress {
-	return &tool.Progress{
-		Task: pb.GetTask(), Percent: pb.GetPercent(), Done: pb.GetDone(), Total: pb.GetTotal(),
-		Message: pb.GetMessage(),
-	}
-}
-
 func outputToPB(s tool.Stream, data []byte) *toolpb.CallResponse {
 	stream := toolpb.Output_STREAM_STDOUT
 	if s == tool.Stderr {
@@ -234,6 +229,7 @@ func resultToPB(r tool.Result, err error) *toolpb.CallResponse {
 		TruncatedStdout: r.TruncatedStdout, TruncatedStderr: r.TruncatedStderr,
 		Data: r.Data, Metadata: metadataToPB(r.Metadata),
 	}
+	shownToPB(r, pb)
 	if err != nil {
 		pb.Error = errorToPB(tool.AsError(err))
 	}

@@ -106,6 +106,9 @@ func (s *sender) event(ev tool.Event) {
 	if ev.Exec != nil {
 		_ = s.send(execToPB(*ev.Exec)) // likewise
 	}
+	if ev.Log != nil {
+		_ = s.send(logToPB(*ev.Log)) // likewise
+	}
 	if ev.Output == nil {
 		return
 	}
@@ -120,7 +123,8 @@ func (s *sender) result(res tool.Result, err error) error {
 	m := resultToPB(res, err)
 	if size := proto.Size(m); size > MaxMessage {
 		m = resultToPB(tool.Result{ReturnCode: res.ReturnCode, TimedOut: res.TimedOut}, tool.Errorf(
-			tool.KindExecution, "the parsed result has %d bytes; at most %d can be carried", size, MaxMessage,
+			tool.KindExecution, "the result has %d bytes, data and content together; at most %d can be carried", size,
+			MaxMessage,
 		).Suggest("ask for less at a time: fewer hosts, ports or scripts"))
 	}
 	return s.send(m)

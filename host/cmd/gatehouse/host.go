@@ -23,7 +23,9 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/call"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/detach"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/executions"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/httpdoor"
@@ -60,6 +62,9 @@ type host struct {
 	scraped   atomic.Pointer[httpdoor.Door] // on the port of the metrics; nil: there is none
 	cgroup    *proc.Cgroup                  // nil: plugins get none of their own
 	trail     *audit.Trail                  // nil: none is kept
+	book      *executions.Book              // nil: what runs is not kept, as for a single call
+	runner    *detach.Runner                // nil with book
+	booked    atomic.Bool                   // both have been closed
 	checker   *health.Checker               // nil: until it serves
 
 	// changed is what a door wants to be told when the catalog changed.
@@ -186,7 +191,10 @@ func (a *app) newHost(l config.Loaded, log *slog.Logger, serves bool, cgroup *pr
 	if h.router, err = h.newRouter(cfg); err != nil {
 		return nil, fmt.Errorf("router: %w", err)
 	}
-	return h, nil
+	if serves {
+		err = h.openRunner(cfg)
+	}
+	return h, err
 }
 
 // offers reports whether there is a tool of this name now.
@@ -271,6 +279,9 @@ func (h *host) newRouter(cfg *config.Config) (*call.Router, error) {
 		Lookup:             h.lookup,
 		Limits:             limits(cfg),
 		MaxTimeout:         config.MaxTimeout,
+		AskIntrusive:       func() bool { return h.config().Security.AllowIntrusive == config.IntrusiveAsk },
+		Enlist:             h.enlist,
+		Event:              h.told,
 		Received:           h.received,
 		Admit:              h.admit,
 		Executing:          h.executing,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -40,6 +41,7 @@ func (h *host) admit(r call.Record) error {
 		h.log.Error("a call runs before it stands in the audit trail", "execution_id", r.ExecutionID,
 			"correlation_id", r.CorrelationID, "waits_in_memory", errors.Is(err, audit.ErrKept), "error", err)
 	}
+	h.runs(r.ExecutionID)
 	h.metrics.Started(r.Tool)
 	h.hub.Publish("call.started", started(r))
 	return nil
@@ -64,6 +66,7 @@ func (h *host) finished(r call.Record) {
 		TruncatedStdout: r.TruncatedStdout, TruncatedStderr: r.TruncatedStderr,
 	})
 	h.write(outcome(r))
+	h.ended(r)
 	switch {
 	case r.Plan:
 	case r.Ran:
@@ -165,8 +168,14 @@ func entry(event audit.Event, r call.Record) audit.Entry {
 	if event == audit.Accept {
 		e.Verdict = tool.Accept
 	}
+	if r.Consent != "" && event != audit.Exec && event != audit.Finish {
+		e.Facts = map[string]string{"consent": r.Consent, "consent_command": shellLess(r.Question.Grant)}
+	}
 	return e
 }
+
+// shellLess shows a command so that it can be read in one way alone.
+func shellLess(g tool.Grant) string { return fmt.Sprintf("%q", g.Argv) }
 
 // callEvent is a call as GET /events tells of it. What there is no tool of has no name here.
 type callEvent struct {

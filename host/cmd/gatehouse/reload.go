@@ -67,7 +67,11 @@ func (h *host) apply(ctx context.Context, l config.Loaded) error {
 	h.warn(l)
 	cfg := &l.Config
 	h.setLevel(cfg.Logging.Level)
-	err := errors.Join(h.router.SetLimits(limits(cfg)), h.reconfigureHealth(cfg), h.fleet.Reconfigure(ctx))
+	err := errors.Join(h.router.SetLimits(limits(cfg)), h.book.SetLimits(executionLimits(cfg)),
+		h.reconfigureHealth(cfg), h.fleet.Reconfigure(ctx))
+	if tell := h.changed.Load(); tell != nil {
+		(*tell)() // what is said of the tools may have changed with the policy
+	}
 	h.warnOfUnknownNames()
 	if err != nil {
 		h.log.Error("not everything took the new configuration", "error", err)

@@ -138,6 +138,9 @@ func (h *host) knownChecks(context.Context) map[string]health.Check {
 	if h.trail != nil {
 		checks["audit"] = h.trailCheck()
 	}
+	if h.book != nil {
+		checks["executions"] = h.executionsCheck()
+	}
 	if h.keeper != nil {
 		checks["certificate"] = certificateCheck(h.keeper.NotAfter(), time.Now())
 	}
@@ -228,7 +231,7 @@ func breakerCheck(s call.ToolState) health.Check {
 }
 
 // toolCheck is of settings that an operator may not have meant. They are facts, not failures.
-func toolCheck(e *catalog.Entry, intrusive bool) health.Check {
+func toolCheck(e *catalog.Entry, intrusive config.Intrusive) health.Check {
 	c := health.Check{Status: health.Healthy, Priority: health.Informational}
 	s := e.Settings
 	c.Message = fmt.Sprintf("default timeout %v, at most %v", s.DefaultTimeout, s.MaxTimeout)
@@ -242,7 +245,7 @@ func toolCheck(e *catalog.Entry, intrusive bool) health.Check {
 			s.DefaultTimeout, wish))
 		fixes = append(fixes, "raise tools."+e.Spec.Name+".default_timeout")
 	}
-	if intrusive && e.Spec.Intrusive {
+	if intrusive == config.IntrusiveYes && e.Spec.Intrusive {
 		found = append(found, "security.allow_intrusive is on: what can disturb a target is allowed")
 		fixes = append(fixes, "switch it off when it is no longer needed")
 	}

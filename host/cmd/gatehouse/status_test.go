@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/config"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -15,14 +16,15 @@ func TestSettingsThatMayNotBeMeantAreToldAndWeighLittle(t *testing.T) {
 		name      string
 		timeout   time.Duration
 		enabled   bool
-		intrusive bool
+		intrusive config.Intrusive
 		want      string // in the message; empty: all is well
 	}{
-		{"as the tool wishes", 10 * time.Minute, true, false, ""},
-		{"a little less time than it wishes", 3 * time.Minute, true, false, ""},
-		{"far less time than it wishes", time.Minute, true, false, "1m0s is far below the 10m0s"},
-		{"switched off", 10 * time.Minute, false, false, "switched off"},
-		{"intrusive", 10 * time.Minute, true, true, "security.allow_intrusive is on"},
+		{"as the tool wishes", 10 * time.Minute, true, config.IntrusiveNo, ""},
+		{"a little less time than it wishes", 3 * time.Minute, true, config.IntrusiveNo, ""},
+		{"far less time than it wishes", time.Minute, true, config.IntrusiveNo, "1m0s is far below the 10m0s"},
+		{"switched off", 10 * time.Minute, false, config.IntrusiveNo, "switched off"},
+		{"intrusive", 10 * time.Minute, true, config.IntrusiveYes, "security.allow_intrusive is on"},
+		{"intrusive when a person says so", 10 * time.Minute, true, config.IntrusiveAsk, ""},
 	} {
 		e := &catalog.Entry{
 			Spec:     tool.Spec{Name: "T", DefaultTimeout: 10 * time.Minute, Intrusive: true},

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/consent"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -67,8 +68,8 @@ func (r *Router) SetLimits(l Limits) error {
 // Buckets is how many token buckets are kept at this moment.
 func (r *Router) Buckets() int { return r.buckets.Len() }
 
-// Call runs a tool. Of the request it takes Tool, Client, Arguments and CorrelationID; the rest is the
-// router's. emit, which may be nil, gets the events in order; it is not called after Call has returned.
+// Call runs a tool. Of the request it takes Tool, Client, Arguments, CorrelationID, and the Answers and State of
+// questions; the rest is the router's. emit, which may be nil, gets the events in order; it is not called after Call has returned.
 //
 // The result has ExecutionID, CorrelationID and Elapsed set in every case, and the output that was
 // collected even next to an error. Every error is a [*tool.Error] that says what to do next.
@@ -82,12 +83,13 @@ func (r *Router) Buckets() int { return r.buckets.Len() }
 //	         └─ rate       a token of client and tool                     rate_limited
 //	            └─ check   arguments by schema; the host's own taken out  validation_error
 //	               └─ scope  targets parsed, resolved once, pinned        out_of_scope, validation_error
-//	                  └─ deadline  its end, and the end of the waiting    timeout, cancelled
-//	                     └─ failFast  no queueing for an open breaker     circuit_breaker_open
-//	                        └─ capacity  a slot, or a bounded wait        overloaded, cancelled
-//	                           └─ breaker  counts what the tool does      circuit_breaker_open
-//	                              └─ trail    written down before it runs  unavailable
-//	                                 └─ runCall ── Handler.Call ── events ── collector ── emit
+//	                  └─ consent  a person is asked what is intrusive     intrusive_denied
+//	                     └─ deadline  its end, and the end of the waiting  timeout, cancelled
+//	                        └─ failFast  no queueing for an open breaker  circuit_breaker_open
+//	                           └─ capacity  a slot, or a bounded wait     overloaded, cancelled
+//	                              └─ breaker  counts what the tool does   circuit_breaker_open
+//	                                 └─ trail    written down before it runs  unavailable
+//	                                    └─ runCall ── Handler.Call ── events ── collector ── emit
 func (r *Router) Call(ctx context.Context, req tool.Request, emit func(tool.Event)) (tool.Result, error) {
 	c := newPassage(req, emit)
 	err := r.call(ctx, c)
@@ -133,6 +135,7 @@ type passage struct {
 	queued  time.Duration  // waited by capacity
 	gate    string         // the last one that was entered
 	ran     bool           // every gate was passed and the handler asked
+	broken  *tool.Error    // why the host broke the run off
 	exec    []tool.Exec    // what the plugin said that it executes
 	told    time.Time      // of the last progress that was passed on
 	held    *tool.Progress // the latest one, when it came too soon after that
@@ -140,6 +143,11 @@ type passage struct {
 
 	result  tool.Result
 	planned tool.Plan
+
+	consent  string                  // what a person who was asked said; see Record.Consent
+	question *consent.Question       // that was put to the person
+	breakOff context.CancelCauseFunc // ends the run
+	useGrant func()                  // tells that the grant is being used
 }
 
 // newPassage takes from a request what a door may say, and nothing else.
@@ -147,8 +155,11 @@ func newPassage(req tool.Request, emit func(tool.Event)) *passage {
 	return &passage{
 		asked: clip(req.Tool, tool.MaxNameLength),
 		given: req.Arguments,
-		req:   tool.Request{Tool: req.Tool, Client: req.Client, CorrelationID: req.CorrelationID},
-		emit:  emit,
+		req: tool.Request{
+			Tool: req.Tool, Client: req.Client, CorrelationID: req.CorrelationID,
+			Answers: req.Answers, State: req.State,
+		},
+		emit: emit,
 	}
 }
 

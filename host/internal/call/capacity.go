@@ -12,7 +12,8 @@ import (
 func (r *Router) capacity(inner next) next {
 	return func(ctx context.Context, c *passage) error {
 		s, arrived := c.state.slots, time.Now()
-		if err := r.acquire(ctx, c); err != nil {
+		ctx, err := r.acquire(ctx, c)
+		if err != nil {
 			c.queued = time.Since(arrived)
 			return err
 		}
@@ -30,15 +31,28 @@ func (r *Router) capacity(inner next) next {
 	}
 }
 
-func (r *Router) acquire(ctx context.Context, c *passage) error {
-	s, name := c.state.slots, c.req.Tool
+// acquire takes a slot, at once or after a wait, and tells of the call as soon as it is known that it will have
+// one. The context is that of the call from then on.
+func (r *Router) acquire(ctx context.Context, c *passage) (context.Context, error) {
+	s := c.state.slots
 	q := queueing{
 		client: c.req.Client, length: c.state.settings.QueueLength, perClient: max(r.cfg.MaxQueuedPerClient(), 0),
 	}
-	err := s.acquire(ctx, c.req.Deadline, q)
+	w, err := s.enter(q)
+	if err == nil {
+		ctx = r.cfg.Enlist(ctx, c.record(nil), w != nil)
+		err = s.await(ctx, c.req.Deadline, w)
+	}
+	if err == nil {
+		return ctx, nil
+	}
+	return ctx, r.noSlot(ctx, c, q, err)
+}
+
+// noSlot says why a call got no slot.
+func (r *Router) noSlot(ctx context.Context, c *passage, q queueing, err error) error {
+	s, name := c.state.slots, c.req.Tool
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(ctx.Err(), context.Canceled):
 		return cancelled(ctx)
 	case errors.Is(err, errQueueFull):

@@ -56,6 +56,10 @@ type Config struct {
 	// full queue is shared out in any case.
 	MaxQueuedPerClient func() int
 
+	// AskIntrusive reports whether a person is asked before an intrusive call runs, as [consent.With] says how;
+	// nil: nobody is, and what a plugin refuses as intrusive stays refused.
+	AskIntrusive func() bool
+
 	// Limits are in force until [Router.SetLimits].
 	Limits Limits
 	// MaxTimeout is the most time that any call gets; zero: one hour.
@@ -66,6 +70,13 @@ type Config struct {
 	// What follows is told of each call as it goes its way, with the record as far as it is known; nil: nobody
 	// is. Received comes first and Finished last, each exactly once for every call and plan, refused ones too.
 	Received func(Record)
+	// Enlist is told of a call that has a slot, or, when queued, a place in the queue: it will run, unless
+	// something comes in between. The context that it returns, made of the one it gets, is that of the call from
+	// then on.
+	Enlist func(ctx context.Context, r Record, queued bool) context.Context
+	// Event is told what a call that runs prints, and how far it is, in order. Output is valid during the call of
+	// Event alone.
+	Event func(executionID string, ev tool.Event)
 	// Admit is asked when a call has passed every other gate and its handler is about to be: an error refuses
 	// the call. It is where a call is written down before it runs.
 	Admit func(Record) error
@@ -122,6 +133,15 @@ func (cfg *Config) deafen() {
 	}
 	if cfg.Admit == nil {
 		cfg.Admit = func(Record) error { return nil }
+	}
+	if cfg.AskIntrusive == nil {
+		cfg.AskIntrusive = func() bool { return false }
+	}
+	if cfg.Enlist == nil {
+		cfg.Enlist = func(ctx context.Context, _ Record, _ bool) context.Context { return ctx }
+	}
+	if cfg.Event == nil {
+		cfg.Event = func(string, tool.Event) {}
 	}
 	if cfg.Executing == nil {
 		cfg.Executing = func(Record, tool.Exec) {}

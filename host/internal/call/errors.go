@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
@@ -24,9 +25,13 @@ var suggestions = map[tool.Kind]string{
 	tool.KindUnknown:           "try once more; if it fails again, give the execution_id to the operator",
 }
 
-// cancelled is the error of a call whose caller went away.
+// cancelled is the error of a call whose caller went away, or that somebody has ended who says why.
 func cancelled(ctx context.Context) *tool.Error {
-	return tool.Errorf(tool.KindCancelled, "the caller went away: %w", context.Cause(ctx))
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.Canceled) {
+		return tool.Errorf(tool.KindCancelled, "the caller went away: %w", cause)
+	}
+	return tool.Errorf(tool.KindCancelled, "the call was cancelled: %w", cause)
 }
 
 // clip shortens a foreign text to n bytes for messages, at the border of a character.

@@ -22,11 +22,13 @@ func (r *Router) gates() []step {
 		{"rate", r.rate, true},            // before the work that a caller can cause: validation, name resolution
 		{"check", r.check, true},          // before the arguments are read for anything
 		{"scope", r.scope, true},          // needs valid arguments; resolves names, which costs time
+		{"consent", r.consent, false},     // pinned, so that a person sees what would be run; before the clock starts
 		{"deadline", r.deadline, true},    // after the look-ups, so that a slow resolver costs the tool no time
 		{"breaker", r.failFast, false},    // before the queue: nobody waits for a tool that will refuse
 		{"capacity", r.capacity, false},   // a slot is held for the run alone
 		{"lookup", r.again, false},        // who waited may have been overtaken by an operator,
-		{"authorize", r.authorize, false}, // who may also have taken a token away
+		{"authorize", r.authorize, false}, // who may also have taken a token away,
+		{"consent", r.stillAsked, false},  // or the right to ask
 		{"breaker", r.breaker, false},     // an outcome is the plugin's and nobody else's
 		{"trail", r.trail, false},         // innermost: what is written down as run is run
 	}
@@ -35,7 +37,7 @@ func (r *Router) gates() []step {
 // GateNames returns the gates that can refuse, each name once: what Record.Gate can be. A call of an unknown
 // tool that is refused because its client made too many of them was refused by lookup, with rate_limited.
 func GateNames() []string {
-	return []string{"lookup", "authorize", "rate", "check", "scope", "deadline", "capacity", "breaker", "trail"}
+	return []string{"lookup", "authorize", "rate", "check", "scope", "consent", "deadline", "capacity", "breaker", "trail"}
 }
 
 // chain joins the gates to one way that ends in last; a dry one leaves out what a plan does not pass.

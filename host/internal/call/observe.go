@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/consent"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -40,6 +41,12 @@ type Record struct {
 	Queued  time.Duration // of it, waiting for a slot
 	Timeout time.Duration // granted; zero when the call was refused before
 
+	// Consent is what became of the question that was put to a person: ConsentGranted and so on; empty: there was
+	// none. Question is what the person was asked; read only.
+	Consent  string
+	Question *consent.Question
+
+	Result                           tool.Result // what there is of it; read only
 	Kind                             tool.Kind   // empty: no error
 	Err                              *tool.Error // what the caller gets; read only
 	ReturnCode                       int
@@ -144,7 +151,7 @@ func (c *passage) record(e *tool.Error) Record {
 	rec := Record{
 		ExecutionID: c.req.ID, CorrelationID: c.req.CorrelationID, Origin: c.origin,
 		Tool: c.tool(), Asked: c.asked, Target: c.target(), Targets: c.req.Targets,
-		Plan: c.dry, Verdict: c.planned.Verdict, Ran: c.ran, Exec: c.exec,
+		Plan: c.dry, Verdict: c.planned.Verdict, Ran: c.ran, Exec: c.exec, Consent: c.consent, Question: c.question, Result: c.result,
 		Begun: c.begun, Elapsed: c.result.Elapsed, Queued: c.queued, Timeout: c.timeout,
 		Err: e, ReturnCode: c.result.ReturnCode, TimedOut: c.result.TimedOut,
 		Stdout: c.result.Stdout, Stderr: c.result.Stderr,

@@ -149,6 +149,15 @@ func TestNobodyWaitsWhereThereIsNoQueue(t *testing.T) {
 	}
 }
 
+// acquire takes a slot, at once or after a wait.
+func acquire(ctx context.Context, s *slots, until time.Time, q queueing) error {
+	w, err := s.enter(q)
+	if err != nil {
+		return err
+	}
+	return s.await(ctx, until, w)
+}
+
 // Both at once: the slot is there, and so is the end of the wait. It is handed on, whichever is seen first.
 func TestASlotThatComesTooLateIsHandedOn(t *testing.T) {
 	for range 100 {
@@ -160,7 +169,7 @@ func TestASlotThatComesTooLateIsHandedOn(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		s.release() // late has the slot now
-		if err := s.await(ctx, late); !errors.Is(err, context.Canceled) {
+		if err := s.await(ctx, time.Now().Add(time.Hour), late); !errors.Is(err, context.Canceled) {
 			t.Fatalf("await = %v, want %v", err, context.Canceled)
 		}
 		select {
@@ -250,7 +259,7 @@ func TestACrowdAtTheSlots(t *testing.T) {
 					time.Sleep(pause)
 					ctx, stop := context.WithTimeout(t.Context(), patience)
 					defer stop()
-					err := s.acquire(ctx, time.Now().Add(until), q)
+					err := acquire(ctx, s, time.Now().Add(until), q)
 					if _, waiting := s.load(); waiting > length {
 						t.Errorf("%d wait, want at most %d", waiting, length)
 					}
@@ -282,7 +291,7 @@ func BenchmarkSlots(b *testing.B) {
 	q := queueing{client: "a", length: 16}
 	b.Run("free", func(b *testing.B) {
 		for b.Loop() {
-			if err := s.acquire(b.Context(), time.Time{}, q); err != nil {
+			if err := acquire(b.Context(), s, time.Time{}, q); err != nil {
 				b.Fatal(err)
 			}
 			s.release()

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/consent"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -21,9 +22,13 @@ type limit struct {
 	per      time.Duration
 }
 
-// rate takes a token from the bucket of client and tool. A refused call takes none.
+// rate takes a token from the bucket of client and tool. A refused call takes none, and neither does one that comes
+// again with a person's answer: it would be thrown away.
 func (r *Router) rate(inner next) next {
 	return func(ctx context.Context, c *passage) error {
+		if consent.IsAgain(ctx) {
+			return inner(ctx, c)
+		}
 		l := r.limitOf(ctx, c.state.settings)
 		after, ok := r.take(bucketKey{c.req.Client, c.req.Tool}, l)
 		if ok {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/consent"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -17,12 +18,36 @@ func (r *Router) runCall(ctx context.Context, c *passage) error {
 	out := tool.NewCollector(c.req, func(ev tool.Event) { r.pass(c, ev) })
 	defer out.Fill(&c.result)
 	c.ran = true
+	ctx, c.breakOff = context.WithCancelCause(ctx)
+	defer c.breakOff(nil)
+	c.useGrant = func() { consent.Used(ctx) }
+	if c.req.Grant != nil && c.req.Grant.Program == "" {
+		c.useGrant() // nobody sees what a tool does that runs no program
+	}
 	var err error
 	c.result, err = c.entry.Handler.Call(ctx, c.req, out.Event)
+	if c.broken != nil {
+		return c.broken
+	}
 	if c.held != nil { // how far it came is worth telling, however soon after the one before
 		r.cfg.Progress(c.record(nil), *c.held)
 	}
-	return judge(ctx, c.req.Tool, c.timeout, err)
+	if err := judge(ctx, c.req.Tool, c.timeout, err); err != nil {
+		return err
+	}
+	return answerable(ctx, c)
+}
+
+// answerable refuses the questions of a tool to a caller who has no way to put them to a person.
+func answerable(ctx context.Context, c *passage) error {
+	if _, ok := consent.From(ctx); ok || len(c.result.Questions) == 0 {
+		return nil
+	}
+	asked := c.result.Questions[0].Message
+	c.result.Questions, c.result.State = nil, nil
+	return tool.Errorf(tool.KindValidation, "%s asks a person something, and nobody can be asked: %s", c.req.Tool,
+		tool.Untrusted(asked).Clean()).
+		Suggest("call it directly over MCP, from a client that can ask its user (elicitation)")
 }
 
 const (
@@ -33,6 +58,7 @@ const (
 // pass hands an event on: what is executed goes into the trail, progress to the caller and to who watches.
 func (r *Router) pass(c *passage, ev tool.Event) {
 	if ev.Exec != nil {
+		c.holdToGrant(*ev.Exec)
 		if len(c.exec) < maxExec {
 			c.exec = append(c.exec, *ev.Exec)
 			r.cfg.Executing(c.record(nil), *ev.Exec)
@@ -48,7 +74,11 @@ func (r *Router) pass(c *passage, ev tool.Event) {
 		p := *ev.Progress
 		c.held = &p
 	}
-	if c.emit != nil && (ev.Output != nil || ev.Progress != nil) {
+	if ev.Output == nil && ev.Progress == nil && ev.Log == nil {
+		return
+	}
+	r.cfg.Event(c.req.ID, ev)
+	if c.emit != nil {
 		c.emit(ev)
 	}
 }

@@ -62,18 +62,14 @@ func (s *slots) renewed(set catalog.Settings) *slots {
 	return fresh
 }
 
-// acquire takes a slot, at once or after a wait that ends with ctx or at a time.
-func (s *slots) acquire(ctx context.Context, until time.Time, q queueing) error {
-	w, err := s.enter(q)
+// await waits for the slot of a waiter, at most until ctx ends or a time comes; without one there is nothing to wait
+// for.
+func (s *slots) await(ctx context.Context, until time.Time, w *waiter) error {
 	if w == nil {
-		return err
+		return nil
 	}
 	ctx, stop := context.WithDeadline(ctx, until)
 	defer stop()
-	return s.await(ctx, w)
-}
-
-func (s *slots) await(ctx context.Context, w *waiter) error {
 	select {
 	case err := <-w.done:
 		if err == nil && ctx.Err() != nil { // both at once, and nobody would wait for the run

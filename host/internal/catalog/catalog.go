@@ -48,9 +48,10 @@ type Breaker struct {
 type Entry struct {
 	Spec     tool.Spec // as served: the schemas are the host's, see Compile
 	Settings Settings
-	Plugin   string       // name of the plugin that offers it
-	Version  string       // of the plugin
-	Layers   []tool.Layer // of the plugin's sandbox, as it says
+	Plugin   string        // name of the plugin that offers it
+	Version  string        // of the plugin
+	Layers   []tool.Layer  // of the plugin's sandbox, as it says
+	Prompts  []tool.Prompt // of the plugin
 	Handler  tool.Handler
 	Input    *Schema // what arguments are checked against
 }
@@ -91,6 +92,34 @@ func (c *Catalog) Lookup(name string) (*Entry, bool) {
 
 // Entries returns all tools by name. The slice is the caller's.
 func (c *Catalog) Entries() []*Entry { return slices.Clone(c.sorted) }
+
+// Prompt is a prompt of a plugin.
+type Prompt struct {
+	tool.Prompt
+	Plugin string
+	Tools  []string // of the plugin
+}
+
+// Prompts returns the prompts of the plugins that offer tools, by name. Of two with one name the first is taken, by
+// the names of the plugins' tools.
+func (c *Catalog) Prompts() []Prompt {
+	tools := make(map[string][]string) // plugin -> its tools
+	for _, e := range c.sorted {
+		tools[e.Plugin] = append(tools[e.Plugin], e.Spec.Name)
+	}
+	var all []Prompt
+	taken := make(map[string]bool)
+	for _, e := range c.sorted {
+		for _, p := range e.Prompts {
+			if !taken[p.Name] {
+				taken[p.Name] = true
+				all = append(all, Prompt{Prompt: p, Plugin: e.Plugin, Tools: tools[e.Plugin]})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Prompt) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
 
 // Names returns the names of all tools, sorted.
 func (c *Catalog) Names() []string {

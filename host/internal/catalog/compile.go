@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/excerpt"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -33,7 +35,7 @@ func Compile(
 		if err != nil {
 			return nil, fmt.Errorf("tool %s: %w", spec.Name, err)
 		}
-		e.Plugin, e.Version, e.Layers, e.Handler = m.Name, m.Version, m.Layers, h
+		e.Plugin, e.Version, e.Layers, e.Prompts, e.Handler = m.Name, m.Version, m.Layers, m.Prompts, h
 		if !spec.Hidden {
 			entries = append(entries, e)
 		}
@@ -41,7 +43,15 @@ func Compile(
 	return entries, nil
 }
 
+// reserved begin the names of the host's own tools.
+var reserved = []string{"execution_", "executions_"}
+
 func compile(spec tool.Spec, s Settings) (*Entry, error) {
+	for _, prefix := range reserved {
+		if strings.HasPrefix(spec.Name, prefix) {
+			return nil, fmt.Errorf("names that begin with %s are of the host's own tools; choose another", prefix)
+		}
+	}
 	input, err := withHostArguments(spec.InputSchema, s)
 	if err != nil {
 		return nil, fmt.Errorf("input schema: %w", err)
@@ -148,6 +158,7 @@ func reportSchema(data json.RawMessage) (json.RawMessage, error) {
 		"execution_time": map[string]any{"type": "number", "description": "seconds"},
 		"correlation_id": str, "execution_id": str, "metadata": map[string]any{"type": "object"},
 	}
+	maps.Copy(properties, excerpt.Properties())
 	report := map[string]any{
 		"type": "object", "properties": properties,
 		"required": []string{"stdout", "stderr", "returncode", "timed_out", "error", "error_type", "execution_id"},

@@ -31,7 +31,8 @@ var about = map[string]string{
 	"admin.listen": "where the administrative routes are: empty, with the others; unix:/absolute/path or " +
 		"host:port, there alone",
 
-	"security.allow_intrusive":  "allow what can disturb a target",
+	"security.allow_intrusive": "whether what can disturb a target is allowed: false; ask, when a person says so " +
+		"for the one call; true",
 	"security.allowed_targets":  "scope in the old form (RFC1918, networks, .suffixes)",
 	"security.max_network_size": "addresses of one target network",
 	"security.max_port_ranges":  "items of one port list",
@@ -146,6 +147,14 @@ var about = map[string]string{
 
 	"events.history":     "events that a client which comes back can still get",
 	"events.max_streams": "clients that listen at a time",
+
+	"mcp.max_text": "characters of a result's text for a model; what is left out can be read in pieces",
+
+	"executions.max_age":                "seconds that an execution is kept after its end",
+	"executions.max_count":              "executions that are kept",
+	"executions.max_size":               "bytes that are kept of all executions together",
+	"executions.max_running":            "detached executions that have not ended, at a time",
+	"executions.max_running_per_client": "of them, those of one client",
 
 	"tools":                               "settings of one tool, by its name",
 	"tools.*.enabled":                     "whether the tool can be called",

@@ -31,6 +31,7 @@ func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * fl
 //	must     "least..most": what lies beyond is an error, because clamping would mean something else
 //	enum     the values allowed, separated by commas
 //	letters  "any": those values are known in any case of letters
+//	form     "switch": of those values, false and true are booleans, as of any switch, and never texts
 //	reload   "no": a change waits for the next start
 //
 // A number that is negative, or zero where the range begins above zero, and one that is not finite, is an
@@ -54,6 +55,8 @@ type Config struct {
 	Logging        Logging         `koanf:"logging"`
 	Audit          Audit           `koanf:"audit"`
 	Events         Events          `koanf:"events"`
+	MCP            MCP             `koanf:"mcp"`
+	Executions     Executions      `koanf:"executions"`
 	Tools          map[string]Each `koanf:"tools"`
 }
 
@@ -97,13 +100,24 @@ type Admin struct {
 	Listen string `koanf:"listen" reload:"no"` // empty: with the others; unix:/path or host:port: there alone
 }
 
+// Intrusive says whether what can disturb a target is allowed. Whatever is not [IntrusiveYes] allows nothing
+// by itself.
+type Intrusive string
+
+// Whether what can disturb a target is allowed. Files and JSON have the first two as booleans.
+const (
+	IntrusiveNo  Intrusive = "false"
+	IntrusiveYes Intrusive = "true"
+	IntrusiveAsk Intrusive = "ask" // when a person says so for the one call
+)
+
 // Security is the policy that plugins apply.
 type Security struct {
-	AllowIntrusive bool     `koanf:"allow_intrusive"`
-	AllowedTargets []string `koanf:"allowed_targets"`
-	MaxNetworkSize int      `koanf:"max_network_size" range:"1..65536"`
-	MaxPortRanges  int      `koanf:"max_port_ranges" range:"1..1000"`
-	MaxArgsLength  int      `koanf:"max_args_length" range:"1..2048"`
+	AllowIntrusive Intrusive `koanf:"allow_intrusive" enum:"false,true,ask" form:"switch"`
+	AllowedTargets []string  `koanf:"allowed_targets"`
+	MaxNetworkSize int       `koanf:"max_network_size" range:"1..65536"`
+	MaxPortRanges  int       `koanf:"max_port_ranges" range:"1..1000"`
+	MaxArgsLength  int       `koanf:"max_args_length" range:"1..2048"`
 }
 
 // Scope says which targets may be touched.
@@ -317,6 +331,21 @@ type Events struct {
 	MaxStreams int `koanf:"max_streams" range:"1..10000" reload:"no"`
 }
 
+// MCP bounds what a model is given to read.
+type MCP struct {
+	MaxText int `koanf:"max_text" range:"4000..1000000"` // characters
+}
+
+// Executions bounds the calls that go on without their client, and what is kept of those that ended. Of
+// MaxAge, MaxCount and MaxSize, the first that is reached counts.
+type Executions struct {
+	MaxAge              Seconds `koanf:"max_age" range:"60..31536000" reload:"no"`
+	MaxCount            int     `koanf:"max_count" range:"10..100000" reload:"no"`
+	MaxSize             int64   `koanf:"max_size" range:"1048576..10737418240" reload:"no"` // bytes
+	MaxRunning          int     `koanf:"max_running" range:"1..1000" reload:"no"`
+	MaxRunningPerClient int     `koanf:"max_running_per_client" range:"1..1000" reload:"no"`
+}
+
 // Each is what is set for one tool; nil fields are not set.
 type Each struct {
 	Enabled                  *bool    `koanf:"enabled"`
@@ -341,10 +370,12 @@ func Default() Config {
 			Transport: "stdio", Host: "127.0.0.1", Port: 8080, MaxConnections: 100, MaxConnectionsPerClient: 90,
 			MaxStreamsPerClient: 16, ShutdownGracePeriod: 30,
 		},
-		TLS:      TLS{ClientAuth: ClientAuthOff},
-		Security: Security{MaxNetworkSize: 1024, MaxPortRanges: 100, MaxArgsLength: 2048},
-		Scope:    Scope{AllowLoopback: true, AllowedSuffixes: []string{"lab.internal"}},
-		Tool:     Tool{DefaultTimeout: 300, DefaultConcurrency: 2, QueueLength: 16},
+		TLS: TLS{ClientAuth: ClientAuthOff},
+		Security: Security{
+			AllowIntrusive: IntrusiveNo, MaxNetworkSize: 1024, MaxPortRanges: 100, MaxArgsLength: 2048,
+		},
+		Scope: Scope{AllowLoopback: true, AllowedSuffixes: []string{"lab.internal"}},
+		Tool:  Tool{DefaultTimeout: 300, DefaultConcurrency: 2, QueueLength: 16},
 		Limits: Limits{
 			MaxStdoutBytes: 1 << 20, MaxStderrBytes: 256 << 10, MaxMemoryMB: 512, MaxFileDescriptors: 256,
 		},
@@ -369,5 +400,9 @@ func Default() Config {
 			Enabled: true, MaxFileSize: 64 << 20, MaxFiles: 16, Sync: "interval", OnFailure: AuditRefuse,
 		},
 		Events: Events{History: 1024, MaxStreams: 32},
+		MCP:    MCP{MaxText: 20_000},
+		Executions: Executions{
+			MaxAge: 7 * 24 * 3600, MaxCount: 1000, MaxSize: 256 << 20, MaxRunning: 64, MaxRunningPerClient: 16,
+		},
 	}
 }

@@ -90,7 +90,7 @@ func TestTheCloserWordWins(t *testing.T) {
 var samples = map[string]string{
 	"server.transport": "http", "server.host": "10.0.0.1", "server.state_dir": "/var/lib/gatehouse",
 	"auth.mode": "none", "logging.level": "DEBUG", "logging.format": "simple",
-	"scope.allow_loopback": "false", "metrics.enabled": "false", "security.allow_intrusive": "true",
+	"scope.allow_loopback": "false", "metrics.enabled": "false", "security.allow_intrusive": "ask",
 	"security.allowed_targets": "10.1.0.0/16,.one.lab", "scope.allowed_networks": "10.0.0.1,192.168.7.0/24",
 	"limits.max_memory_mb": "99", "limits.max_file_descriptors": "99", "circuit_breaker.recovery_timeout": "99",
 	"circuit_breaker.max_recovery_timeout": "99", "circuit_breaker.recovery_jitter": "0.25",
@@ -104,6 +104,8 @@ var samples = map[string]string{
 	"tls.key_file": "/k.pem", "tls.client_ca_file": "/ca.pem", "tls.client_auth": "optional",
 	"admin.listen": "127.0.0.1:8081", "oidc.issuer": "https://id.lab/x", "oidc.audience": "api://gatehouse,b",
 	"oidc.default_role": "viewer", "oidc.ca_file": "/ca.pem",
+	"mcp.max_text": "9999", "executions.max_age": "99", "executions.max_count": "99",
+	"executions.max_size": "9999999",
 }
 
 // company are variables without which a key is refused.
@@ -246,7 +248,7 @@ const jsonFile = `{
 func TestYAMLAndJSONSayTheSame(t *testing.T) {
 	off, twelve := false, Seconds(12)
 	want := Default()
-	want.Server.Port, want.Server.ShutdownGracePeriod, want.Security.AllowIntrusive = 9000, 1.5, true
+	want.Server.Port, want.Server.ShutdownGracePeriod, want.Security.AllowIntrusive = 9000, 1.5, IntrusiveYes
 	want.Scope.AllowedSuffixes = []string{"a.internal", ".B.internal"}
 	want.Scope.Hosts = map[string][]string{"db.lab.internal": {"10.0.0.1", "10.0.0.2"}}
 	want.Tool.Exclude = []string{}

@@ -110,6 +110,10 @@ func parse(value string, f *field) (any, bool) {
 	case truth:
 		v, err := strconv.ParseBool(strings.ToLower(value))
 		return v, err == nil
+	case choice:
+		if v, err := strconv.ParseBool(strings.ToLower(value)); err == nil {
+			return v, true
+		}
 	case whole:
 		v, err := strconv.ParseInt(value, 10, 64)
 		return v, err == nil

@@ -29,6 +29,7 @@ func FuzzRead(f *testing.F) {
 		"server: {trusted_proxies: [10.0.0.0/8, '::1'], allowed_hosts: [a], allowed_origins: [http://a]}",
 		"tls: {cert_file: /c, key_file: /k}\nadmin: {listen: 10.0.0.1:1}", "admin: {listen: 'unix:/a'}",
 		"oidc: {issuer: https://a, audience: [b], default_role: viewer}",
+		"security: {allow_intrusive: ask}", "security: {allow_intrusive: 'true'}", "mcp: {max_text: 1}",
 	} {
 		f.Add(seed, "9")
 	}

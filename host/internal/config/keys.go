@@ -30,6 +30,7 @@ const (
 	whole
 	number
 	truth
+	choice // false, true, or a text beside them
 )
 
 // words name a form in errors.
@@ -77,6 +78,9 @@ func newField(name, key string, t reflect.Type, tag reflect.StructTag) *field {
 	}
 	if values := tag.Get("enum"); values != "" {
 		f.enum = strings.Split(values, ",")
+	}
+	if tag.Get("form") == "switch" {
+		f.form = choice
 	}
 	switch f.form {
 	case section:
@@ -217,7 +221,7 @@ func Keys() []Key {
 	for _, f := range tree().leaves() {
 		k := Key{Name: f.key, Allowed: f.allowed(), Reload: !f.restart, About: about[f.key]}
 		if v, ok := values[f.key]; ok {
-			k.Default = flow(v.Interface())
+			k.Default = flow(redact(v, f))
 		}
 		if f.variable() {
 			k.Environment = namesOf(f.key)

@@ -37,8 +37,8 @@ func TestEveryValueKnowsWhereItComesFrom(t *testing.T) {
 		"plugins.config.nmap":          full + ":33",
 		"auth.tokens[1].name":          full + ":43",
 		"auth.tokens[1].expires":       full + ":47",
-		"tools.NmapTool.rate_requests": full + ":63",
-		"tools.PingTool.enabled":       full + ":70",
+		"tools.NmapTool.rate_requests": full + ":65",
+		"tools.PingTool.enabled":       full + ":72",
 	} {
 		if got := l.Origins[key].String(); got != want || l.Origins[key].Kind == "" {
 			t.Errorf("Origins[%s] = %q, want %q", key, got, want)

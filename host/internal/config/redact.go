@@ -46,6 +46,8 @@ func redact(v reflect.Value, f *field) any {
 		return shown
 	case free:
 		return redactTexts(v.Interface())
+	case choice:
+		return chosen(v.String())
 	}
 	return plain(v)
 }
@@ -62,6 +64,14 @@ func plain(v reflect.Value) any {
 		return append([]string{}, v.Interface().([]string)...)
 	}
 	return v.Interface()
+}
+
+// chosen is a value of a choice as a file has it: a bool, or a text.
+func chosen(word string) any {
+	if isTruth(word) {
+		return word == "true"
+	}
+	return word
 }
 
 // redactTexts hides every text, and keeps numbers, switches and the names of keys.

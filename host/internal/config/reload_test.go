@@ -11,7 +11,8 @@ func TestWhatWaitsForARestartIsNamedAndKept(t *testing.T) {
 	next := Default()
 	next.Server.Port, next.Audit.Sync, next.Plugins.Dirs = 9, "never", []string{"/p"}
 	next.Tool.QueueLength, next.Auth.Tokens = 3, []Token{{Name: "a"}}
-	waiting := []string{"server.port", "plugins.dirs", "audit.sync"}
+	next.Security.AllowIntrusive, next.MCP.MaxText, next.Executions.MaxCount = IntrusiveAsk, 5000, 10
+	waiting := []string{"server.port", "plugins.dirs", "audit.sync", "executions.max_count"}
 	if got := Restart(old, next); !slices.Equal(got, waiting) {
 		t.Errorf("Restart = %v, want %v", got, waiting)
 	}
@@ -21,6 +22,7 @@ func TestWhatWaitsForARestartIsNamedAndKept(t *testing.T) {
 	}
 	want := Default()
 	want.Tool.QueueLength, want.Auth.Tokens = 3, []Token{{Name: "a"}}
+	want.Security.AllowIntrusive, want.MCP.MaxText = IntrusiveAsk, 5000
 	if !reflect.DeepEqual(now, want) {
 		t.Errorf("Keep = %+v, want %+v", now, want)
 	}

@@ -83,6 +83,9 @@ func schemaOf(f *field, preset reflect.Value) map[string]any {
 		if len(f.enum) > 0 {
 			s["enum"] = f.spellings()
 		}
+	case choice:
+		delete(s, "type") // the values say it
+		s["enum"] = f.choices()
 	}
 	if f.bounds != nil {
 		s["minimum"], s["maximum"] = f.bounds.least, f.bounds.most
@@ -103,6 +106,15 @@ func properties(f *field, preset reflect.Value) map[string]any {
 			own = preset.Field(i)
 		}
 		all[child.name] = schemaOf(child, own)
+	}
+	return all
+}
+
+// choices are the values of a choice: booleans and texts.
+func (f *field) choices() []any {
+	var all []any
+	for _, e := range f.enum {
+		all = append(all, chosen(e))
 	}
 	return all
 }

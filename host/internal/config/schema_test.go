@@ -50,7 +50,10 @@ func TestTheSchemaTakesWhatIsRead(t *testing.T) {
 	if err := l.Print(&printed); err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{"{}", string(example), yamlFile, printed.String()} {
+	for _, text := range []string{
+		"{}", string(example), yamlFile, printed.String(), "security: {allow_intrusive: false}",
+		"security: {allow_intrusive: ask}",
+	} {
 		if err := validate(t, s, text); err != nil {
 			t.Errorf("Validate(%s) = %v, want no error", text, err)
 		}
@@ -67,6 +70,9 @@ func TestTheSchemaRefusesWhatIsNotRead(t *testing.T) {
 		"tls: {cert_file: cert.pem}", "tls: {client_auth: maybe}", "admin: {listen: 8081}", "admin: {listen: 'unix:x'}",
 		"auth: {certificates: [{name: a}]}", "auth: {certificates: [{name: a, subject: 'ip:1'}]}",
 		"auth: {tokens: [{name: a, sha256: " + hash + ", expires: tomorrow}]}", "oidc: {issuer: 'ftp://a'}",
+		"security: {allow_intrusive: 'false'}", "security: {allow_intrusive: 'true'}",
+		"security: {allow_intrusive: 1}", "security: {allow_intrusive: maybe}", "mcp: {max_text: 3999}",
+		"executions: {max_age: 59}",
 	} {
 		if err := validate(t, s, text); err == nil {
 			t.Errorf("Validate(%s) = nil, want an error", text)

@@ -17,7 +17,7 @@ const MaxTimeout = 3600 * time.Second
 func (c Config) PluginPolicy(name string) tool.Policy {
 	p := c.ScopePolicy()
 	policy := tool.Policy{
-		AllowIntrusive: c.Security.AllowIntrusive, Networks: p.Networks, Suffixes: p.Suffixes,
+		AllowIntrusive: c.Security.AllowIntrusive == IntrusiveYes, Networks: p.Networks, Suffixes: p.Suffixes,
 		MaxNetworkSize: p.MaxAddresses,
 		MaxPortRanges:  c.Security.MaxPortRanges, MaxArgsLength: c.Security.MaxArgsLength,
 		RunAs: c.Sandbox.RunAs, Require: c.Sandbox.Require,

@@ -93,19 +93,23 @@ func describeValue(v any, f *field) string {
 }
 
 // settle makes of a value what a key takes, or says why it cannot be. Types are not converted: a "false" in
-// quotes is an error and not a true.
+// quotes is an error and not a true. A choice keeps a boolean as a
+// word.
 func (l *loader) settle(f *field, key, place string, from Origin, v any) (any, bool) {
 	if i, ok := v.(int); ok {
 		v = int64(i)
 	}
 	switch v := v.(type) {
 	case string:
-		if f.form == text {
+		if f.form == text || f.form == choice && !isTruth(v) {
 			return l.word(f, key, place, v)
 		}
 	case bool:
-		if f.form == truth {
+		switch f.form {
+		case truth:
 			return v, true
+		case choice:
+			return l.word(f, key, place, strconv.FormatBool(v))
 		}
 	case int64:
 		if f.form == whole || f.form == number {
@@ -127,11 +131,14 @@ func (l *loader) settle(f *field, key, place string, from Origin, v any) (any, b
 // unquoted tells of quotes that make a text of what would be right without them.
 func unquoted(f *field, v any) string {
 	s, ok := v.(string)
-	if _, err := strconv.ParseFloat(s, 64); !ok || err != nil && s != "true" && s != "false" || f.form == text {
+	if _, err := strconv.ParseFloat(s, 64); !ok || err != nil && !isTruth(s) || f.form == text {
 		return ""
 	}
 	return "; write it without quotes"
 }
+
+// isTruth reports whether a text is a boolean without its quotes.
+func isTruth(s string) bool { return s == "true" || s == "false" }
 
 // word checks a text against the values that are allowed, if only some are.
 func (l *loader) word(f *field, key, place, v string) (any, bool) {
@@ -145,10 +152,18 @@ func (l *loader) word(f *field, key, place, v string) (any, bool) {
 	}
 	meant := ""
 	if near, ok := nearest(v, f.enum); ok {
-		meant = fmt.Sprintf("; did you mean %q?", near)
+		meant = fmt.Sprintf("; did you mean %s?", f.literal(near))
 	}
 	l.add(place, key, "%s is unknown; allowed: %s%s", quote(v), f.allowed(), meant)
 	return nil, false
+}
+
+// literal is a value of the enum as a file has it where it must not be taken for something else.
+func (f *field) literal(e string) string {
+	if f.form == choice && isTruth(e) {
+		return e
+	}
+	return strconv.Quote(e)
 }
 
 // number holds a number to its bounds.

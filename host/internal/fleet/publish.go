@@ -50,7 +50,8 @@ func clashes(c *catalog.Catalog, entries []*catalog.Entry) []Problem {
 func same(a, b []*catalog.Entry) bool {
 	return slices.EqualFunc(a, b, func(a, b *catalog.Entry) bool {
 		return a.Plugin == b.Plugin && a.Version == b.Version && a.Settings == b.Settings &&
-			reflect.DeepEqual(a.Spec, b.Spec) && slices.Equal(a.Layers, b.Layers)
+			reflect.DeepEqual(a.Spec, b.Spec) && slices.Equal(a.Layers, b.Layers) &&
+			reflect.DeepEqual(a.Prompts, b.Prompts)
 	})
 }
 

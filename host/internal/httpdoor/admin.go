@@ -3,6 +3,7 @@ package httpdoor
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,17 +18,22 @@ import (
 // maxReason is the most characters of an operator's reason.
 const maxReason = 256
 
-// admin lets only administrators through. Where no tokens are asked for, everybody is one.
-func (d *Door) admin(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if id, known := auth.From(r.Context()); d.cfg.Clients != nil && (!known || id.Role != auth.Admin) {
+// roles are all of them, each with the rights of the one before.
+var roles = []auth.Role{auth.Viewer, auth.Caller, auth.Admin}
+
+// needs lets only clients of a role through, or of one with more rights. Where no tokens are asked for, everybody is
+// an administrator.
+func (d *Door) needs(least auth.Role, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, known := auth.From(r.Context())
+		if d.cfg.Clients != nil && (!known || slices.Index(roles, id.Role) < slices.Index(roles, least)) {
 			d.refuse(w, r, http.StatusForbidden, tool.Errorf(
-				tool.KindForbidden, "the client %s has the role %s; this needs the role %s", id.Client, id.Role, auth.Admin).
-				Suggest("ask the operator for a token with the role %s", auth.Admin))
+				tool.KindForbidden, "the client %s has the role %s; this needs the role %s", id.Client, id.Role, least).
+				Suggest("ask the operator for a token with the role %s", least))
 			return
 		}
-		next.ServeHTTP(w, r)
-	})
+		next(w, r)
+	}
 }
 
 // switching switches something of a tool on or off, and answers with the tool as it is then.

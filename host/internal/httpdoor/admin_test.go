@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/executions"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -29,6 +30,9 @@ func withRoles(c *Config) {
 			return tool.Plan{Verdict: tool.Accept}, clients.Authorize(ctx, r.Client, r.Tool)
 		},
 	}
+	c.Detach = func(ctx context.Context, r tool.Request) (executions.Execution, error) {
+		return executions.Execution{ID: exampleID, Tool: r.Tool, State: executions.Running}, clients.Authorize(ctx, r.Client, r.Tool)
+	}
 }
 
 func TestEachRouteAsksForItsRole(t *testing.T) {
@@ -42,12 +46,14 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 			}
 			want := http.StatusOK
 			switch {
-			case row.role == auth.Caller || row.path == mcpPath:
+			case row.path == executionsPath && method == http.MethodPost:
+				text, want = `{"tool": "ATool"}`, http.StatusAccepted
+			case row.role == auth.Caller && method == http.MethodPost || row.path == mcpPath:
 				text = "{}"
 			case row.path == tokensPath && method == http.MethodPost:
 				text, want = `{"name": "new"}`, http.StatusCreated
 			}
-			r := request(method, strings.ReplaceAll(row.path, "{name}", "ATool"), text)
+			r := request(method, somePath(row), text)
 			if role != everybody {
 				r.Header.Set("Authorization", "Bearer "+string(role))
 			}
@@ -73,10 +79,15 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 	}
 }
 
+// somePath is a path of a row.
+func somePath(r route) string {
+	return strings.NewReplacer("{name}", "ATool", "{id}", exampleID).Replace(r.path)
+}
+
 func TestEachRouteHasItsMethod(t *testing.T) {
 	d := newDoor(t, withEverything)
 	for _, row := range d.rows {
-		path := strings.ReplaceAll(row.path, "{name}", "ATool")
+		path := somePath(row)
 		for _, method := range []string{"HEAD", "PUT", "PATCH", "OPTIONS", "TRACE", "BREW", "get"} {
 			want, allow := http.StatusMethodNotAllowed, row.method
 			switch {
@@ -84,10 +95,12 @@ func TestEachRouteHasItsMethod(t *testing.T) {
 				allow = "GET, POST, DELETE"
 			case method == "HEAD" && row.method == http.MethodGet:
 				want, allow = http.StatusOK, ""
-			case row.path == tokensPath && method == "HEAD":
+			case (row.path == tokensPath || strings.HasPrefix(row.path, executionsPath)) && method == "HEAD":
 				want, allow = http.StatusOK, ""
-			case row.path == tokensPath:
+			case row.path == tokensPath || row.path == executionsPath:
 				allow = "GET, POST"
+			case row.path == executionPath:
+				allow = "GET, DELETE"
 			case row.also != nil && method == "HEAD": // of a plugin of that name, which there is not
 				want, allow = http.StatusNotFound, ""
 			case row.also != nil:

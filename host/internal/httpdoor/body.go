@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/rpcmessage"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/strictjson"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -17,13 +18,10 @@ import (
 // Bounds of a request's body.
 const (
 	maxRESTBody  = 64 << 10
-	maxRESTDepth = 32 // arrays and objects in one another; arguments of tools are bounded alike
-	maxMCPBody   = 1 << 20
-	maxMCPDepth  = 40      // the arguments stand in an envelope
+	maxMCPBody   = rpcmessage.MaxSize
+	maxRESTDepth = 32      // arrays and objects in one another; arguments of tools are bounded alike
 	maxValues    = 8 << 10 // names and values: in memory each takes far more than its text
 	maxLargeMCP  = 8       // messages of more than maxRESTBody that are read at a time
-	maxOpening   = 64 << 10
-	maxOpenWith  = 256 // values of an initialize, which the endpoint keeps as long as the session
 	bodyTimeout  = 15 * time.Second
 )
 

@@ -43,9 +43,10 @@ var problemTexts = map[int][2]string{
 	400:             {"BadRequest", "The arguments, the target or the body are wrong, or two have the name."},
 	401:             {"Unauthorized", "No valid bearer token."},
 	403:             {"Forbidden", "Not for this client, this target, this Host or this Origin; or switched off."},
-	404:             {"NotFound", "There is no such tool, plugin or token."},
+	404:             {"NotFound", "There is no such tool, plugin, token or execution."},
 	406:             {"NotAcceptable", "Not there in the form that the header Accept asks for."},
 	408:             {"RequestTimeout", "The body did not come in time."},
+	409:             {"Conflict", "The execution is not in a state for it, or another host runs it."},
 	413:             {"ContentTooLarge", "The body is too large."},
 	415:             {"UnsupportedMediaType", "The body is not plain application/json."},
 	429:             {"TooManyRequests", "Too many calls, streams, connections, or credentials that are not valid."},
@@ -73,23 +74,32 @@ func problemResponses() object {
 	return responses
 }
 
+// headerNames are the headers of answers, by their names in components/headers.
+var headerNames = map[string]string{
+	"CorrelationID": "X-Correlation-ID", "Location": "Location", "Offset": "X-Offset", "NextOffset": "X-Next-Offset",
+	"TotalBytes": "X-Total-Bytes", "Complete": "X-Complete", "NextPage": "Link",
+}
+
+func textHeader(description, example string) object {
+	return object{"description": description, "schema": object{"type": "string", "examples": []string{example}}}
+}
+
 func headers() object {
-	text := func(description, example string) object {
-		return object{"description": description, "schema": object{"type": "string", "examples": []string{example}}}
-	}
-	return object{
+	all := object{
 		"RetryAfter": object{
 			"description": "Seconds after which it is worth trying again; left out when nobody knows.",
 			"schema":      object{"type": "integer", "minimum": 1, "examples": []int{3}},
 		},
-		"Challenge":     text("How to authenticate.", `Bearer realm="gatehouse"`),
-		"CorrelationID": text("Under which the call stands in log and audit trail.", "demo-1"),
+		"Challenge":     textHeader("How to authenticate.", `Bearer realm="gatehouse"`),
+		"CorrelationID": textHeader("Under which the call stands in log and audit trail.", "demo-1"),
 	}
+	maps.Copy(all, executionHeaders())
+	return all
 }
 
 func parameters() object {
 	id := object{"type": "string", "maxLength": maxLastID, "examples": []string{"5f3a9c01d2e4-42"}}
-	return object{
+	all := object{
 		"ToolName": object{
 			"name": "name", "in": "path", "required": true, "description": "Name of the tool.",
 			"schema": object{"type": "string", "pattern": "^" + namePattern + "$", "examples": []string{"PingTool"}},
@@ -111,4 +121,6 @@ func parameters() object {
 			"description": "The same, for programs that cannot set the header.",
 		},
 	}
+	maps.Copy(all, executionParameters())
+	return all
 }

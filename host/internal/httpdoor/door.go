@@ -18,6 +18,8 @@
 //	GET  /config                what is in force, secrets redacted
 //	GET  /metrics               Prometheus text, or JSON
 //	GET  /events                server-sent events
+//	POST /executions            run a tool that goes on without its caller; GET lists executions
+//	GET  /executions/{id}, /events, /stdout, /stderr, /data behind it; DELETE cancels or forgets
 //	GET  /tokens, POST /tokens, /tokens/{name}/rotate, DELETE /tokens/{name}
 //	GET  /openapi.json
 //	GET  /.well-known/oauth-protected-resource, and the same with /mcp behind it
@@ -41,6 +43,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/conns"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/executions"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -107,6 +110,14 @@ type Config struct {
 	// Configuration gives what is in force, secrets redacted, as a value that becomes a JSON object; nil: no
 	// /config.
 	Configuration func() any
+
+	// Executions are those that the client of a context may see: its own, an administrator all; nil: no
+	// /executions.
+	Executions func(ctx context.Context) Executions
+	// Detach begins a call of the client of a context that goes on without it, and returns when it has passed all
+	// gates and runs or waits for a slot. With an error the execution has at most its ids. The error is as that of
+	// Caller; nil: no POST /executions.
+	Detach func(ctx context.Context, r tool.Request) (executions.Execution, error)
 
 	// Events is what /events streams; nil: no /events.
 	Events *events.Hub
@@ -221,7 +232,7 @@ func (d *Door) MetricsOnly(s Side) *Door {
 
 // AdminOnly is the same door for administrators: what they switch and look at, without the calls of tools.
 func (d *Door) AdminOnly(s Side) *Door {
-	return d.side(s, func(r route) bool { return r.role != auth.Caller && r.path != mcpPath && r.path != eventsPath })
+	return d.side(s, func(r route) bool { return r.role != auth.Caller && r.path != mcpPath && !r.stays })
 }
 
 // WithoutAdmin is the same door for everybody else.

@@ -19,6 +19,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/events"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/executions"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
@@ -145,6 +146,9 @@ func withEverything(c *Config) {
 	c.Configuration = func() any { return map[string]any{"server": map[string]any{}} }
 	c.Events = events.New(events.Config{})
 	c.Store, c.Issuer = &fakeStore{}, "https://issuer.example"
+	withExecutions(c, &fakeExecutions{x: executions.Execution{
+		ID: exampleID, Tool: "ATool", State: executions.Completed, DataBytes: 2,
+	}})
 	c.Plugins = &fakePlugins{list: PluginList{Plugins: []PluginView{{Name: "ATool", Path: "/p/a"}}}}
 }
 

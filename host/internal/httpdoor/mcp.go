@@ -3,13 +3,13 @@ package httpdoor
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/gatehouse-mcp/gatehouse/host/internal/strictjson"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/rpcmessage"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
@@ -33,33 +33,51 @@ func (d *Door) mcp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// listen serves a stream that stays open: it ends when the credential does.
+// listen serves what may stay open: it ends when the credential does, which is looked at with each heartbeat. Calls do
+// as well as streams: a client whose token is withdrawn is not to have the result of a scan ten minutes later. The
+// endpoint learns why.
 func (d *Door) listen(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
 	still := d.valid(ctx)
-	stop := every(d.cfg.Heartbeat, func() {
-		if !still() {
-			cancel()
+	var look func()
+	look = func() {
+		switch {
+		case ctx.Err() != nil:
+		case still():
+			time.AfterFunc(d.cfg.Heartbeat, look)
+		default:
+			cancel(rpcmessage.ErrWithdrawn)
 		}
-	})
-	defer stop()
+	}
+	first := time.AfterFunc(d.cfg.Heartbeat, look) // most requests are over by then
+	defer first.Stop()
 	d.cfg.MCP.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // message serves one message of a client, which is read here, strictly: what stands in it twice, in other letters, or is
 // no valid text, the endpoint and a proxy in front could read in two ways.
 func (d *Door) message(w http.ResponseWriter, r *http.Request) {
-	raw, ok := d.readMessage(w, r)
+	m, ok := d.readMessage(w, r)
 	if !ok {
 		return
 	}
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
-	d.cfg.MCP.ServeHTTP(w, r)
+	r = r.WithContext(rpcmessage.With(r.Context(), m)) // so that the endpoint need not read it again
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(m.Raw)), int64(len(m.Raw))
+	serve := d.listen
+	if id, _ := auth.From(r.Context()); id.Kind == auth.ByIssuer {
+		// Its end is near from the beginning, and nobody has withdrawn it: a client cannot show a fresh one in the
+		// middle of a request. What it listens to ends all the same, to be begun again.
+		serve = d.cfg.MCP.ServeHTTP
+	}
+	if m.Method == rpcmessage.Listen {
+		serve = d.counted(d.listen)
+	}
+	serve(w, r)
 }
 
 // readMessage reads and checks a message, or answers why not. Only so many large ones are read at a time.
-func (d *Door) readMessage(w http.ResponseWriter, r *http.Request) (raw []byte, ok bool) {
+func (d *Door) readMessage(w http.ResponseWriter, r *http.Request) (m rpcmessage.Message, ok bool) {
 	if r.ContentLength > maxRESTBody || r.ContentLength < 0 {
 		select {
 		case d.large <- struct{}{}:
@@ -68,52 +86,22 @@ func (d *Door) readMessage(w http.ResponseWriter, r *http.Request) (raw []byte, 
 			e := tool.Errorf(tool.KindOverloaded, "too many large messages are being read").Suggest("try again in a second")
 			e.RetryAfter = time.Second
 			d.refuse(w, r, http.StatusServiceUnavailable, e)
-			return nil, false
+			return m, false
 		}
 	}
 	raw, status, bad := readJSON(w, r, maxMCPBody)
 	if bad != nil {
 		d.refuse(w, r, status, bad)
-		return nil, false
+		return m, false
 	}
-	if code, err := checkMessage(raw); err != nil {
-		d.refuseMessage(w, r, code, badBody(err).
-			Suggest("send one JSON-RPC message, with each member once, and as it is spelled"))
-		return nil, false
-	}
-	return raw, true
-}
-
-// checkMessage returns the code of JSON-RPC for what is wrong with a message.
-func checkMessage(raw []byte) (code int, err error) {
-	if err := strictjson.Check(raw, strictjson.Limits{Depth: maxMCPDepth, Values: maxValues}); err != nil {
-		return parseError, err
-	}
-	e, err := readEnvelope(raw)
+	m, err := rpcmessage.Read(raw)
 	if err != nil {
-		return invalidRequest, err
+		d.refuseMessage(w, r, rpcmessage.CodeOf(err), badBody(err).
+			Suggest("send one JSON-RPC message, with each member once, and as it is spelled"))
+		return m, false
 	}
-	if e.method != initialize {
-		return 0, nil
-	}
-	if len(raw) > maxOpening {
-		return invalidRequest, &strictjson.Error{Reason: fmt.Sprintf("an initialize has at most %d bytes", maxOpening)}
-	}
-	if err := strictjson.Check(raw, strictjson.Limits{Depth: maxMCPDepth, Values: maxOpenWith}); err != nil {
-		return invalidRequest, err
-	}
-	return 0, nil
+	return m, true
 }
-
-const initialize = "initialize"
-
-// JSON-RPC's codes for what is no message, and for one that says what it must not.
-//
-// Source: https://www.jsonrpc.org/specification#error_object
-const (
-	parseError     = -32700
-	invalidRequest = -32600
-)
 
 // refuseMessage answers a message that is none as JSON-RPC has it: nobody knows the id of it.
 func (d *Door) refuseMessage(w http.ResponseWriter, r *http.Request, code int, e *tool.Error) {
@@ -150,26 +138,5 @@ func acceptable(r *http.Request) bool {
 		return stream
 	default:
 		return true
-	}
-}
-
-// every calls f again and again, until stop is called and has waited for it.
-func every(pause time.Duration, f func()) (stop func()) {
-	tick, done, ended := time.NewTicker(pause), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				f()
-			}
-		}
-	}()
-	return func() {
-		close(done)
-		<-ended
 	}
 }

@@ -1,7 +1,9 @@
 package httpdoor
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,34 +12,41 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/rpcmessage"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
-// TestAStreamOfMCPEndsWithItsToken exchanges the token of a client that listens.
-func TestAStreamOfMCPEndsWithItsToken(t *testing.T) {
-	listening := make(chan struct{})
-	var tokens *auth.Tokens
-	d := newDoor(t, withTokens, func(c *Config) {
-		c.Clients, tokens = clientsOf(auth.Token{Name: "ci", SHA256: auth.Hash("secret"), Role: auth.Caller})
-		c.Heartbeat = time.Millisecond
-		c.MCP = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			close(listening)
-			<-r.Context().Done()
+// What stays open ends with the token of its client, be it a stream or a call, and the endpoint learns why.
+func TestARequestOfMCPThatStaysOpenEndsWithItsToken(t *testing.T) {
+	for says, r := range map[string]*http.Request{
+		"a stream":       request("GET", "/mcp", "", "Authorization", "Bearer secret", "Accept", "text/event-stream"),
+		"a call":         request("POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call"}`, "Authorization", "Bearer secret"),
+		"a subscription": request("POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}`, "Authorization", "Bearer secret"),
+	} {
+		open, cause := make(chan struct{}), make(chan error, 1)
+		var tokens *auth.Tokens
+		d := newDoor(t, withTokens, func(c *Config) {
+			c.Clients, tokens = clientsOf(auth.Token{Name: "ci", SHA256: auth.Hash("secret"), Role: auth.Caller})
+			c.Heartbeat = time.Millisecond
+			c.MCP = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				close(open)
+				<-r.Context().Done()
+				cause <- context.Cause(r.Context())
+			})
 		})
-	})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		serve(d, request("GET", "/mcp", "", "Authorization", "Bearer secret", "Accept", "text/event-stream"))
-	}()
-	<-listening
-	if err := tokens.Replace([]auth.Token{{Name: "ci", SHA256: auth.Hash("another"), Role: auth.Caller}}); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-ended:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the stream stays open")
+		go serve(d, r)
+		<-open
+		if err := tokens.Replace([]auth.Token{{Name: "ci", SHA256: auth.Hash("another"), Role: auth.Caller}}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-cause:
+			if !errors.Is(err, rpcmessage.ErrWithdrawn) {
+				t.Errorf("%s ends because of %v, want %v", says, err, rpcmessage.ErrWithdrawn)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%s stays open", says)
+		}
 	}
 }
 

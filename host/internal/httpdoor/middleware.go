@@ -127,7 +127,7 @@ func (d *Door) lock(r route) http.Handler {
 		}
 		return d.open(r.handler)
 	case auth.Admin:
-		return d.authenticate(d.admin(r.handler))
+		return d.authenticate(d.needs(auth.Admin, r.handler))
 	default:
 		return d.authenticate(r.handler)
 	}
@@ -193,8 +193,7 @@ func (d *Door) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		v := d.arrive(r)
 		next.ServeHTTP(w, withVisit(r, v))
-		listened := v.endpoint == eventsPath || v.endpoint == mcpPath && r.Method == http.MethodGet
-		if d.cfg.Request != nil && !listened { // how long somebody listens is no answer's time
+		if d.cfg.Request != nil && !v.listens { // how long somebody listens is no answer's time
 			d.cfg.Request(v.endpoint, time.Since(start))
 		}
 	})

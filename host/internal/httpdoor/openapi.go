@@ -68,6 +68,7 @@ put in; they come and go with the tools. The same host speaks MCP (Streamable HT
 var tagTexts = [][2]string{
 	{"calls", "Running tools, and asking what a run would do."},
 	{"events", "What happens, as it happens."},
+	{"executions", "Calls that run or ran: long ones go on without their callers."},
 	{"health", "How the host is."},
 	{"operation", "What operators watch and switch."},
 	{"plugins", "The processes behind the tools."},
@@ -147,10 +148,10 @@ func (d *Door) describeTool(e *catalog.Entry, paths, schemas object) error {
 	describe(output, "What a call of "+name+" came to.")
 	schemas[name+".input"], schemas[name+".output"] = input, output
 	for _, r := range d.rows {
-		if r.role != auth.Caller {
+		verb, ofTool := strings.CutPrefix(r.path, "/tools/{name}/")
+		if r.role != auth.Caller || !ofTool {
 			continue
 		}
-		verb := strings.TrimPrefix(r.path, "/tools/{name}/")
 		r.id, r.params = verb+"_"+name, nil
 		r.text = e.Spec.Description
 		r.body = &body{schema: name + ".input", required: true}

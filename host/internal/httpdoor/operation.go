@@ -66,7 +66,11 @@ func (r route) responses() object {
 			"description": a.text, "content": object{media: object{"schema": ref("schemas", a.schema)}},
 		}
 		if len(a.headers) > 0 {
-			response["headers"] = object{"X-Correlation-ID": ref("headers", a.headers[0])}
+			headers := object{}
+			for _, name := range a.headers {
+				headers[headerNames[name]] = ref("headers", name)
+			}
+			response["headers"] = headers
 		}
 		responses[status] = response
 	}

@@ -14,8 +14,9 @@ const (
 	corsMethods = "GET, HEAD, POST, DELETE"
 	corsHeaders = "Authorization, Content-Type, Accept, Last-Event-ID, Traceparent, " +
 		"Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name"
-	corsExposed = "X-Correlation-ID, Retry-After, WWW-Authenticate, Mcp-Session-Id, Mcp-Protocol-Version"
-	corsMaxAge  = "600" // seconds
+	corsExposed = "X-Correlation-ID, Retry-After, WWW-Authenticate, Mcp-Session-Id, Mcp-Protocol-Version, " +
+		"Location, Link, X-Offset, X-Next-Offset, X-Total-Bytes, X-Complete"
+	corsMaxAge = "600" // seconds
 )
 
 // sameOrigin refuses what a browser sends on behalf of a foreign page: an Origin that is neither the door's own nor

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/catalog"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/executions"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -110,7 +111,7 @@ func TestTheIndexListsWhatIsThere(t *testing.T) {
 		{func(*Config) {}, 8},
 		{func(c *Config) { c.MCP = nothing }, 9},
 		{func(c *Config) { c.MCP, c.Metrics = nothing, nothing }, 10},
-		{withEverything, 29},
+		{withEverything, 37},
 	} {
 		got := parse(t, serve(newDoor(t, row.change), request("GET", "/", "")), "application/json")
 		if endpoints, _ := got["endpoints"].([]any); len(endpoints) != row.want || got["tools"] != 2.0 ||
@@ -125,6 +126,7 @@ func TestRequestsAreCountedByTemplate(t *testing.T) {
 	d := newDoor(t, func(c *Config) {
 		c.MCP = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 		c.Plugins = &fakePlugins{}
+		withExecutions(c, &fakeExecutions{x: executions.Execution{ID: exampleID, State: executions.Completed}})
 		c.Request = func(endpoint string, _ time.Duration) { seen = append(seen, endpoint) }
 	})
 	for _, row := range []struct{ path, want string }{
@@ -132,6 +134,8 @@ func TestRequestsAreCountedByTemplate(t *testing.T) {
 		{"/tools/ATool/execute", "/tools/{name}/execute"}, {"/invented", "other"},
 		{"/tools/a/b/c", "other"}, {"//tools", "other"},
 		{"/plugins/a.b", "/plugins/{name}"}, {"/plugins/pin", "/plugins/pin"},
+		{"/executions", "/executions"}, {"/executions/" + exampleID, "/executions/{id}"}, {"/executions/x", "/executions/{id}"},
+		{"/executions/" + exampleID + "/stdout", "/executions/{id}/stdout"}, {"/executions/x/y", "other"},
 		{"/plugins/a/restart", "/plugins/{name}/restart"}, {"/plugins/a%2Fb", "other"},
 		{"/plugins/" + strings.Repeat("a", 256), "other"},
 	} {
@@ -142,6 +146,10 @@ func TestRequestsAreCountedByTemplate(t *testing.T) {
 		}
 	}
 	seen = nil
+	serve(d, request("GET", "/executions/"+exampleID+"/events", ""))
+	if len(seen) > 0 {
+		t.Errorf("a stream is counted as %q, want it not counted", seen)
+	}
 	serve(d, request("GET", "/mcp", ""))
 	serve(d, request("POST", "/mcp", "{}"))
 	if !slices.Equal(seen, []string{"/mcp"}) {

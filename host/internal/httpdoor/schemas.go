@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/gatehouse-mcp/gatehouse/host/internal/auth"
+	"github.com/gatehouse-mcp/gatehouse/host/internal/executions"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/health"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -92,6 +94,10 @@ var described = []struct {
 	{"Rotation", "How a secret is exchanged.", reflect.TypeFor[rotation]()},
 	{"Secret", "A new secret.", reflect.TypeFor[secretView]()},
 	{"ProtectedResource", "Whose tokens are taken.", reflect.TypeFor[resourceView]()},
+	{"Execution", "A call that runs or ran.", reflect.TypeFor[executionView]()},
+	{"ExecutionList", "A page of executions.", reflect.TypeFor[executionListView]()},
+	{"Progress", "How far an execution is.", reflect.TypeFor[executions.ProgressView]()},
+	{"Target", "A target, and the addresses that it stands for.", reflect.TypeFor[tool.Target]()},
 	{"Problem", "An error, by RFC 9457.", reflect.TypeFor[problem]()},
 }
 
@@ -132,16 +138,23 @@ func leaves() map[reflect.Type]*jsonschema.Schema {
 	}
 	// No enum: a plugin that is newer than the host may bring a kind of its own.
 	kind := &jsonschema.Schema{Type: "string", Examples: kinds}
+	var states []any
+	for _, s := range executions.States() {
+		states = append(states, s)
+	}
 	return map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[time.Time]():       {Type: "string", Format: "date-time"},
-		reflect.TypeFor[json.RawMessage](): {Description: "any JSON value"},
-		reflect.TypeFor[netip.Prefix]():    {Type: "string", Description: "address and prefix length"},
-		reflect.TypeFor[tool.Kind]():       kind,
-		reflect.TypeFor[tool.Verdict]():    oneOf(tool.Accept, tool.Gated, tool.Reject),
-		reflect.TypeFor[tool.NeedKind]():   oneOf(tool.NeedCommand, tool.NeedCapability),
-		reflect.TypeFor[auth.Role]():       oneOf(auth.Viewer, auth.Caller, auth.Admin),
-		reflect.TypeFor[health.Status]():   oneOf(health.Healthy, health.Degraded, health.Unhealthy),
-		reflect.TypeFor[health.Priority](): oneOf(health.Critical, health.Important, health.Informational),
+		reflect.TypeFor[time.Time]():        {Type: "string", Format: "date-time"},
+		reflect.TypeFor[json.RawMessage]():  {Description: "any JSON value"},
+		reflect.TypeFor[netip.Prefix]():     {Type: "string", Description: "address and prefix length"},
+		reflect.TypeFor[tool.Kind]():        kind,
+		reflect.TypeFor[tool.Untrusted]():   {Type: "string"},
+		reflect.TypeFor[tool.Content]():     {Ref: "#/components/schemas/Content"},
+		reflect.TypeFor[executions.State](): oneOf(states...),
+		reflect.TypeFor[tool.Verdict]():     oneOf(tool.Accept, tool.Gated, tool.Reject),
+		reflect.TypeFor[tool.NeedKind]():    oneOf(tool.NeedCommand, tool.NeedCapability),
+		reflect.TypeFor[auth.Role]():        oneOf(auth.Viewer, auth.Caller, auth.Admin),
+		reflect.TypeFor[health.Status]():    oneOf(health.Healthy, health.Degraded, health.Unhealthy),
+		reflect.TypeFor[health.Priority]():  oneOf(health.Critical, health.Important, health.Informational),
 	}
 }
 
@@ -172,7 +185,7 @@ func loosen(s *jsonschema.Schema) {
 // plainSchemas are those that no Go type stands behind.
 func plainSchemas() object {
 	anything := func(text string) object { return object{"type": "object", "description": text} }
-	return object{
+	all := object{
 		"Arguments": object{
 			"type": "object", "description": "The arguments of a tool, by its input_schema.",
 			"properties": object{
@@ -195,4 +208,6 @@ func plainSchemas() object {
 		"OpenAPI":       anything("A document of OpenAPI 3.1."),
 		"Text":          object{"type": "string", "description": "Text."},
 	}
+	maps.Copy(all, executionSchemas())
+	return all
 }

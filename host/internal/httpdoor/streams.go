@@ -39,13 +39,22 @@ func (s *streams) leave(client string) {
 	}
 }
 
-// stream lets a client have only so many streams of a handler that stays open on GET.
+// stream is counted for a handler that stays open on GET.
 func (d *Door) stream(next http.HandlerFunc) http.HandlerFunc {
+	open := d.counted(next)
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			next(w, r)
 			return
 		}
+		open(w, r)
+	}
+}
+
+// counted lets a client have only so many streams of a handler that stays open.
+func (d *Door) counted(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		visitOf(r).listens = true
 		client := origin.From(r.Context()).Client
 		if !d.streams.enter(client) {
 			e := tool.Errorf(tool.KindRateLimited, "the client %s has %d streams open already", client, d.streams.most).

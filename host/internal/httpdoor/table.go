@@ -28,6 +28,7 @@ type route struct {
 	details bool      // open to everybody, and tells more to those who show a credential
 	handler http.HandlerFunc
 	off     bool   // nothing is behind it: it is not served
+	stays   bool   // it is a stream that stays open
 	also    *route // serves another method of the path; nil: nobody does
 
 	id, tag, summary string
@@ -72,7 +73,7 @@ func (r route) pattern() string {
 func (d *Door) Endpoints() []string {
 	var all []string
 	for _, r := range d.table() {
-		if !r.off && r.path != eventsPath {
+		if !r.off && !r.stays {
 			all = append(all, r.path)
 		}
 	}
@@ -82,7 +83,7 @@ func (d *Door) Endpoints() []string {
 // table is all that the door serves.
 func (d *Door) table() []route {
 	return slices.Concat(d.healthRows(), d.resourceRows(), d.toolRows(), d.pluginRows(), d.adminRows(),
-		d.tokenRows(), d.watchRows())
+		d.tokenRows(), d.executionRows(), d.watchRows())
 }
 
 func (d *Door) healthRows() []route {
@@ -185,8 +186,8 @@ func (d *Door) watchRows() []route {
 		problems: []int{406},
 	}, {
 		path: eventsPath, method: http.MethodGet, role: auth.Viewer, handler: d.stream(d.events),
-		off: d.cfg.Events == nil,
-		id:  "getEvents", tag: "events", summary: "What happens, as server-sent events", text: eventsText(),
+		off: d.cfg.Events == nil, stays: true,
+		id: "getEvents", tag: "events", summary: "What happens, as server-sent events", text: eventsText(),
 		params:   []string{"LastEventID", "LastEventIDQuery"},
 		answers:  []outcome{{status: 200, text: "A stream without an end.", media: eventStream, schema: "Text"}},
 		problems: []int{400, 429, 503},

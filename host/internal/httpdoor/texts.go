@@ -28,6 +28,7 @@ var texts = map[string]map[string]string{
 		"correlation_id":      "the caller's, or the execution id",
 		"execution_id":        "UUIDv7 of the call",
 		"metadata":            "facts about the run",
+		"content":             "blocks of content, as MCP has them; left out when there are none",
 		"data":                "the parsed result; left out when there is none",
 		"recovery_suggestion": "what to do next",
 		"timestamp":           "when it went wrong, UTC",
@@ -48,6 +49,11 @@ var texts = map[string]map[string]string{
 		"correlation_id": "the caller's, or the execution id",
 		"execution_id":   "UUIDv7 of the plan",
 		"error":          "why it would be refused; left out when it would not",
+	},
+	"Target": {
+		"argument": "the argument that has it",
+		"label":    "as the caller wrote it",
+		"prefix":   "the addresses that it stands for",
 	},
 	"Layer": {
 		"name":   "of the layer",
@@ -78,6 +84,13 @@ var examples = map[string]object{
 		"stdout": "1 packets transmitted, 1 received", "stderr": "", "returncode": 0, "truncated_stdout": false,
 		"truncated_stderr": false, "timed_out": false, "error": nil, "error_type": nil, "execution_time": 0.021,
 		"correlation_id": "demo-1", "execution_id": exampleID, "metadata": object{"max_rss": 3145728},
+	},
+	"Execution": {
+		"execution_id": exampleID, "correlation_id": exampleID, "tool": "NmapTool", "plugin": "nmap",
+		"plugin_version": "v1.0.0", "client": "ci", "door": "rest", "arguments": object{"target": "10.0.3.7"},
+		"target": "10.0.3.7", "detached": true, "state": "running", "created": exampleTime, "started": exampleTime,
+		"timeout_sec": 600, "progress": object{"task": "Connect Scan", "percent": 41.5, "done": 0},
+		"stdout_bytes": 412, "stderr_bytes": 0, "truncated_stdout": false, "truncated_stderr": false, "data_bytes": 0,
 	},
 	"Plan": {
 		"verdict": "accept", "rule": "every flag is in the table and within its bounds, and nothing conflicts",

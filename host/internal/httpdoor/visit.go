@@ -16,6 +16,7 @@ type visit struct {
 	remote   string // IP address of the client
 	host     string // as in the header Host
 	https    bool   // whether the client speaks TLS, to us or to a proxy of ours
+	listens  bool   // it is answered by a stream that stays open
 }
 
 type visitKey struct{}

@@ -60,9 +60,23 @@ func decode(sum string, raw []byte) (m tool.Manifest, err error) {
 var exact = json.JoinOptions(
 	json.Deterministic(true), json.FormatNilSliceAsNull(true), json.FormatNilMapAsNull(true),
 	json.RejectUnknownMembers(true),
-	json.WithMarshalers(json.JoinMarshalers(json.MarshalFunc(putRaw), json.MarshalFunc(putDuration))),
-	json.WithUnmarshalers(json.JoinUnmarshalers(json.UnmarshalFunc(getRaw), json.UnmarshalFunc(getDuration))),
+	json.WithMarshalers(json.JoinMarshalers(json.MarshalFunc(putRaw), json.MarshalFunc(putDuration),
+		json.MarshalFunc(putContent))),
+	json.WithUnmarshalers(json.JoinUnmarshalers(json.UnmarshalFunc(getRaw), json.UnmarshalFunc(getDuration),
+		json.UnmarshalFunc(getContent))),
 )
+
+// plainContent is a block of a prompt field by field: its own JSON is for clients, and cleans what it shows.
+type plainContent tool.Content
+
+var plain = json.JoinOptions(json.FormatNilSliceAsNull(true), json.RejectUnknownMembers(true))
+
+func putContent(c tool.Content) ([]byte, error) { return json.Marshal(plainContent(c), plain) }
+
+func getContent(text []byte, c *tool.Content) error {
+	*c = tool.Content{}
+	return json.Unmarshal(text, (*plainContent)(c), plain)
+}
 
 func putRaw(raw stdjson.RawMessage) ([]byte, error) {
 	if raw == nil {

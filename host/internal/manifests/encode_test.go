@@ -38,6 +38,10 @@ func fill(v reflect.Value, n *int) {
 			v.SetBytes(fmt.Appendf(nil, "{\"type\": \"object\", \"n\" :\t%d, \"<&\u2028>\": 1.0}", *n))
 			return
 		}
+		if v.Type() == reflect.TypeFor[[]byte]() {
+			v.SetBytes([]byte{0xff, byte(*n)})
+			return
+		}
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		fill(v.Index(0), n)
 		fill(v.Index(1), n)
@@ -63,6 +67,13 @@ func TestEveryFieldOfAManifestIsKeptExactly(t *testing.T) {
 	for i := range full.Tools { // as far as Validate asks for
 		full.Tools[i].Targets = nil
 		full.Tools[i].Facts.Templates[""] = "\x00\u2028<>&\\"
+	}
+	for _, p := range full.Prompts {
+		for i := range p.Messages {
+			p.Messages[i].Role = "assistant"
+			c := &p.Messages[i].Content
+			c.Type, c.URI, c.MIMEType, c.Text = tool.ResourceText, "report:{{"+p.Arguments[0].Name+"}}", "image/png", "\x1b\u202e"
+		}
 	}
 	empty := manifest("empty")
 	empty.Layers = []tool.Layer{}

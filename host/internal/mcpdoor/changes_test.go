@@ -18,55 +18,85 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
 
+// toldOf are the lists that clients are told of, once each, when one catalog gives way to another.
+func toldOf(t *testing.T, before, after []*catalog.Entry) string {
+	t.Helper()
+	b := newBed(t, before...)
+	s := make(toldSession, 10)
+	if err := b.server.RegisterSession(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	b.offer(after...)
+	b.Refresh()
+	b.Refresh() // what was told is not told again
+	var lists []string
+	for range len(s) {
+		lists = append(lists, strings.TrimSuffix(strings.TrimPrefix((<-s).Method, "notifications/"),
+			"/list_changed"))
+	}
+	return strings.Join(lists, " ")
+}
+
 func TestClientsAreToldOfVisibleChangesOnly(t *testing.T) {
+	before := []*catalog.Entry{entry("ATool"), entry("BTool", disabled)}
 	for _, row := range []struct {
 		says  string
 		after []*catalog.Entry
-		told  bool
+		told  string
 	}{
-		{"the same tools", []*catalog.Entry{entry("ATool"), entry("BTool", disabled)}, false},
-		{"another order", []*catalog.Entry{entry("BTool", disabled), entry("ATool")}, false},
-		{"other numbers of the host's", []*catalog.Entry{
-			entry("ATool", func(e *catalog.Entry) { e.Settings.Concurrency = 9 }), entry("BTool", disabled)}, false},
+		{"the same tools", []*catalog.Entry{entry("ATool"), entry("BTool", disabled)}, ""},
+		{"another order", []*catalog.Entry{entry("BTool", disabled), entry("ATool")}, ""},
+		{"numbers of the host's that nobody sees", []*catalog.Entry{
+			entry("ATool", func(e *catalog.Entry) { e.Settings.QueueLength = 9 }), entry("BTool", disabled)}, ""},
+		{"numbers that the description has", []*catalog.Entry{
+			entry("ATool", func(e *catalog.Entry) { e.Settings.Concurrency = 9 }), entry("BTool", disabled)}, "tools"},
 		{"a new process of the plugin", []*catalog.Entry{
-			entry("ATool", func(e *catalog.Entry) { e.Version = "2" }), entry("BTool", disabled)}, false},
-		{"a tool more", []*catalog.Entry{entry("ATool"), entry("BTool", disabled), entry("CTool")}, true},
-		{"a tool less", []*catalog.Entry{entry("BTool", disabled)}, true},
-		{"no tools", nil, true},
-		{"a tool switched on", []*catalog.Entry{entry("ATool"), entry("BTool")}, true},
-		{"a tool switched off", []*catalog.Entry{entry("ATool", disabled), entry("BTool", disabled)}, true},
+			entry("ATool", func(e *catalog.Entry) { e.Version = "2" }), entry("BTool", disabled)}, ""},
+		{"a tool more", []*catalog.Entry{entry("ATool"), entry("BTool", disabled), entry("CTool")},
+			"tools resources"},
+		{"a tool less", []*catalog.Entry{entry("BTool", disabled)}, "tools resources"},
+		{"no tools", nil, "tools resources"},
+		{"a tool switched on", []*catalog.Entry{entry("ATool"), entry("BTool")}, "tools resources"},
+		{"a tool switched off", []*catalog.Entry{entry("ATool", disabled), entry("BTool", disabled)},
+			"tools resources"},
 		{"another description", []*catalog.Entry{
 			entry("ATool", func(e *catalog.Entry) { e.Spec.Description = "does more" }), entry("BTool", disabled)},
-			true},
+			"tools"},
 		{"another schema", []*catalog.Entry{
 			entry("ATool", func(e *catalog.Entry) { e.Spec.InputSchema = json.RawMessage(`{"type":"object"}`) }),
-			entry("BTool", disabled)}, true},
+			entry("BTool", disabled)}, "tools"},
 		{"another hint", []*catalog.Entry{
 			entry("ATool", func(e *catalog.Entry) { e.Spec.Annotations.Destructive = true }),
-			entry("BTool", disabled)}, true},
+			entry("BTool", disabled)}, "tools"},
 		{"a bad tool", []*catalog.Entry{entry("ATool"), entry("BTool", disabled),
-			entry("CTool", func(e *catalog.Entry) { e.Spec.InputSchema = nil })}, false},
+			entry("CTool", func(e *catalog.Entry) { e.Spec.InputSchema = nil })}, ""},
 	} {
-		b := newBed(t, entry("ATool"), entry("BTool", disabled))
-		s := make(session, 10)
-		if err := b.server.RegisterSession(t.Context(), s); err != nil {
-			t.Fatal(err)
+		if got := toldOf(t, before, row.after); got != row.told {
+			t.Errorf("%s: told of %q, want %q", row.says, got, row.told)
 		}
-		b.offer(row.after...)
+	}
+}
+
+// What disturbs a target is not only looking, and the policy says whether it is run.
+func TestAnIntrusiveToolReadsOnlyWhereItIsNotLetDoMore(t *testing.T) {
+	allowed := false
+	b := bedWith(t, func(cfg *Config) {
+		cfg.Intrusive = func() bool { return allowed }
+	}, entry("ATool"), entry("BTool", func(e *catalog.Entry) { e.Spec.Intrusive = true }))
+	s := make(toldSession, 10)
+	if err := b.server.RegisterSession(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	for _, allowed = range []bool{false, true} {
 		b.Refresh()
-		b.Refresh() // what was told is not told again
-		want := 0
-		if row.told {
-			want = 1
-		}
-		if len(s) != want {
-			t.Errorf("%s: told %d times, want %d", row.says, len(s), want)
-		}
-		for range len(s) {
-			if n := <-s; n.Method != "notifications/tools/list_changed" {
-				t.Errorf("%s: told %s", row.says, n.Method)
+		for name, readOnly := range map[string]bool{"ATool": true, "BTool": !allowed} {
+			if got := *b.server.GetTool(name).Tool.Annotations.ReadOnlyHint; got != readOnly {
+				t.Errorf("intrusive allowed: %t: %s only reads: %t, want %t", allowed, name, got, readOnly)
 			}
 		}
+	}
+	if len(s) != 1 {
+		t.Errorf("told %d times, want once, of the policy that changed", len(s))
 	}
 }
 

@@ -82,32 +82,43 @@ func (b *bed) offer(entries ...*catalog.Entry) {
 
 func newBed(t testing.TB, entries ...*catalog.Entry) *bed {
 	t.Helper()
+	return bedWith(t, func(*Config) {}, entries...)
+}
+
+// bedWith is a bed with more behind its door.
+func bedWith(t testing.TB, change func(*Config), entries ...*catalog.Entry) *bed {
+	t.Helper()
 	b := &bed{caller: &caller{}}
 	b.offer(entries...)
-	var err error
-	b.Door, err = New(Config{
+	cfg := Config{
 		Version: "1.2.3", Instructions: "Be careful.", Caller: b.caller, Catalog: b.current.Load,
 		Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
+	}
+	change(&cfg)
+	var err error
+	if b.Door, err = New(cfg); err != nil {
 		t.Fatalf("New = %v, want a door", err)
 	}
 	return b
 }
 
-func connect(t testing.TB, transport sdk.Transport, opts *sdk.ClientOptions) *sdk.ClientSession {
+// legacy is a session that begins with initialize, which the official client does only when it is told to.
+var legacy = &sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"}
+
+func connect(t testing.TB, transport sdk.Transport, opts *sdk.ClientOptions,
+	session ...*sdk.ClientSessionOptions) *sdk.ClientSession {
 	t.Helper()
-	session, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, opts).Connect(t.Context(),
-		transport, nil)
+	s, err := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, opts).Connect(t.Context(),
+		transport, append(session, nil)[0])
 	if err != nil {
 		t.Fatalf("Connect = %v, want a session", err)
 	}
-	return session
+	return s
 }
 
-// stdio joins the official client to ServeStdio. There may be one at a time: mcp-go has one session for
-// stdio.
-func (b *bed) stdio(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession {
+// stdio joins the official client to ServeStdio.
+func (b *bed) stdio(t testing.TB, opts *sdk.ClientOptions,
+	of ...*sdk.ClientSessionOptions) *sdk.ClientSession {
 	t.Helper()
 	in, toServer := io.Pipe()
 	fromServer, out := io.Pipe()
@@ -116,7 +127,7 @@ func (b *bed) stdio(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession {
 		ended <- b.ServeStdio(context.WithoutCancel(t.Context()), in, out)
 		_ = out.Close() // never fails
 	}()
-	session := connect(t, &sdk.IOTransport{Reader: fromServer, Writer: toServer}, opts)
+	session := connect(t, &sdk.IOTransport{Reader: fromServer, Writer: toServer}, opts, of...)
 	t.Cleanup(func() {
 		_ = session.Close() // the end of the stream ends the server
 		if err := <-ended; err != nil {
@@ -127,14 +138,16 @@ func (b *bed) stdio(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession {
 }
 
 // overHTTP joins the official client to the endpoint, as the client ci.
-func (b *bed) overHTTP(t testing.TB, opts *sdk.ClientOptions) *sdk.ClientSession {
+func (b *bed) overHTTP(t testing.TB, opts *sdk.ClientOptions,
+	of ...*sdk.ClientSessionOptions) *sdk.ClientSession {
 	t.Helper()
 	endpoint := b.HTTP()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		endpoint.ServeHTTP(w, r.WithContext(origin.With(r.Context(), origin.Origin{Client: "ci", Door: origin.MCP})))
+		endpoint.ServeHTTP(w, r.WithContext(origin.With(r.Context(), origin.Origin{Client: "ci",
+			Door: origin.MCP})))
 	}))
 	session := connect(t, &sdk.StreamableClientTransport{Endpoint: srv.URL, HTTPClient: srv.Client(),
-		MaxRetries: -1}, opts)
+		MaxRetries: -1}, opts, of...)
 	t.Cleanup(func() {
 		_ = session.Close() // ends its streams
 		ctx := context.WithoutCancel(t.Context())
@@ -219,7 +232,8 @@ func TestToolsAreListedWhole(t *testing.T) {
 			t.Fatalf("ListTools = %v, %v, want one", list, err)
 		}
 		got := list.Tools[0]
-		if got.Name != "ATool" || got.Title != "Title of ATool" || got.Description != "does it" {
+		const inForce = "does it\n\nOn this host: at most 1 at a time, 0 s unless timeout_sec asks for up to 0."
+		if got.Name != "ATool" || got.Title != "Title of ATool" || got.Description != inForce {
 			t.Errorf("tool = %+v, want ATool with title and description", got)
 		}
 		if in, out := fmt.Sprint(got.InputSchema), fmt.Sprint(got.OutputSchema); out != "map[type:object]" ||
@@ -365,13 +379,12 @@ func TestOneBadToolDoesNotBreakTheList(t *testing.T) {
 	} {
 		t.Run(row.says, func(t *testing.T) {
 			doors(t, func(t *testing.T, b *bed, _ string, join func() *sdk.ClientSession) {
-				session := join()
-				if got := listed(t, session); !slices.Equal(got, []string{"ATool"}) {
+				if got := listed(t, join()); !slices.Equal(got, []string{"ATool"}) {
 					t.Errorf("tools/list = %v, want the good tool alone", got)
 				}
 				b.offer(entry("ATool"), entry("Bad", row.bad), entry("CTool")) // and when it comes later
 				b.Refresh()
-				if got := listed(t, session); !slices.Equal(got, []string{"ATool", "CTool"}) {
+				if got := listed(t, join()); !slices.Equal(got, []string{"ATool", "CTool"}) {
 					t.Errorf("tools/list = %v, want the good tools", got)
 				}
 			}, entry("ATool"), entry("Bad", row.bad))
@@ -391,10 +404,11 @@ func TestABadToolStandsInTheLog(t *testing.T) {
 	}
 }
 
-// session is one of mcp-go's, of which only the notifications matter: they are sent before Refresh returns.
-type session chan mcp.JSONRPCNotification
+// toldSession is one of mcp-go's, of which only the notifications matter: they are sent before Refresh
+// returns.
+type toldSession chan mcp.JSONRPCNotification
 
-func (s session) Initialize()                                         {}
-func (s session) Initialized() bool                                   { return true }
-func (s session) NotificationChannel() chan<- mcp.JSONRPCNotification { return s }
-func (s session) SessionID() string                                   { return "session" }
+func (s toldSession) Initialize()                                         {}
+func (s toldSession) Initialized() bool                                   { return true }
+func (s toldSession) NotificationChannel() chan<- mcp.JSONRPCNotification { return s }
+func (s toldSession) SessionID() string                                   { return "session" }

@@ -1,67 +1,73 @@
 package mcpdoor
 
 import (
-	"cmp"
 	"container/list"
 	"context"
-	"errors"
-	"net/http"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
-	"github.com/mark3labs/mcp-go/server"
-
-	"github.com/gatehouse-mcp/gatehouse/host/internal/origin"
 )
 
-// Bounds of sessions over HTTP. One that began with an ordinary initialize keeps 10.5 KB until it ends (measured; a
-// test holds it to 16 KiB), most of it the queue of what it is to be told. What initialize says of the client is
-// kept too, at up to fifty times its text: who mounts the endpoint bounds that.
+// Bounds of sessions over HTTP. An ordinary one keeps 2 KB until it ends (a test holds it to 4 KiB).
 const (
 	maxSessions          = 512
 	maxSessionsPerClient = 32
+
+	// sessionIdle is how long a session is kept that has neither a request nor a stream. A client that waits for
+	// what it is told has a stream.
+	sessionIdle = 24 * time.Hour
 )
 
-// sessions knows whose each session is. mcp-go takes whoever knows the id of a session for its client; here it is a
-// session of the credential that opened it. Beyond the bounds one is ended, of the client's own first. Nothing else
-// ends a session but its client: that it is silent for a night is no reason, as an editor that waits for what it is
-// told is silent.
+// sessions knows whose each session is: it is one of the credential that opened it, and whoever else knows its id has
+// nothing of it. Beyond the bounds one is ended, of the client's own first.
 type sessions struct {
-	end func(id string) // tells mcp-go; called without the lock
+	idle  time.Duration
+	begin func(*session) // is told of each before anybody else knows it
+	end   func(*session) // is told of each that has ended; called without the lock, like begin
 
 	mu      sync.Mutex
 	byID    map[string]*owned
 	all     *list.List     // of *owned; the last one used is in front
 	clients map[string]int // client -> sessions; only of those that have any
+	sweeper *time.Timer    // nil: there is nothing to sweep
+	closed  bool           // no sweeper is started any more
 }
 
 // owned is a session of a client.
 type owned struct {
-	id, client string
-	ended      context.Context // of the session: its streams end with it
-	hangUp     context.CancelFunc
+	*session
+	client string
+	ended  context.Context // of the session: its streams end with it
+	hangUp context.CancelFunc
 
 	// Guarded by the lock of all sessions.
-	place *list.Element // nil: it has ended
-	open  int           // requests under way, streams among them
+	place     *list.Element // nil: it has ended
+	open      int           // requests under way, streams among them
+	listening bool          // it has its stream
+	used      time.Time
 }
 
-func newSessions() *sessions {
-	return &sessions{byID: make(map[string]*owned), all: list.New(), clients: make(map[string]int)}
+func newSessions(begin, end func(*session)) *sessions {
+	return &sessions{
+		idle: sessionIdle, begin: begin, end: end,
+		byID: make(map[string]*owned), all: list.New(), clients: make(map[string]int),
+	}
 }
 
 // open begins a session of a client, in a request of it that is under way until done.
 func (s *sessions) open(client string) *owned {
-	id := "mcp-session-" + uuid.NewString() // 122 random bits; the form is mcp-go's
-	o := &owned{id: id, client: client, open: 1}
+	o := &owned{session: newSession(uuid.NewString()), client: client, open: 1, used: time.Now()} // 122 random bits
 	o.ended, o.hangUp = context.WithCancel(context.Background())
+	s.begin(o.session)
 	s.mu.Lock()
 	s.byID[o.id], o.place = o, s.all.PushFront(o)
 	s.clients[client]++
 	surplus := s.surplusLocked(client)
+	s.sweepLaterLocked()
 	s.mu.Unlock()
 	if surplus != nil {
-		s.end(surplus.id)
+		s.end(surplus.session)
 	}
 	return o
 }
@@ -90,7 +96,8 @@ func (s *sessions) surplusLocked(client string) *owned {
 }
 
 // forgetLocked ends a session and its streams. Calls of it go on, and have their answers: that a session has ended
-// is no word of its client that a call is to be cancelled, which has a notification of its own.
+// is no word of its client that a call is to be cancelled, which has a notification of its own. What they ask meanwhile
+// fails, see [session.dismiss].
 //
 // Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
 // and #sending-messages-to-the-server (a disconnection is no cancellation either)
@@ -110,8 +117,13 @@ func (s *sessions) findLocked(id, client string) *owned {
 	if o == nil || o.client != client {
 		return nil
 	}
-	s.all.MoveToFront(o.place)
+	s.useLocked(o)
 	return o
+}
+
+func (s *sessions) useLocked(o *owned) {
+	o.used = time.Now()
+	s.all.MoveToFront(o.place)
 }
 
 // of reports whether a session is there and of a client.
@@ -121,8 +133,8 @@ func (s *sessions) of(id, client string) bool {
 	return s.findLocked(id, client) != nil
 }
 
-// begin returns the session of a request that begins, until done; nil: the client has no such session.
-func (s *sessions) begin(id, client string) *owned {
+// enter returns the session of a request that begins, until done; nil: the client has no such session.
+func (s *sessions) enter(id, client string) *owned {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.findLocked(id, client)
@@ -132,77 +144,92 @@ func (s *sessions) begin(id, client string) *owned {
 	return o
 }
 
-// done ends a request. If its session ended before, mcp-go may keep something of it that it learned later: of an
-// initialize that was overtaken the whole session.
+// done ends a request.
 func (s *sessions) done(o *owned) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	o.open--
-	late := o.place == nil && o.open == 0
 	if o.place != nil {
-		s.all.MoveToFront(o.place)
-	}
-	s.mu.Unlock()
-	if late {
-		s.end(o.id)
+		s.useLocked(o)
 	}
 }
 
-func (s *sessions) forget(id string) {
+// listen takes the one stream of a session, until deaf; false: it has one.
+func (s *sessions) listen(o *owned) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o := s.byID[id]; o != nil {
+	if o.listening {
+		return false
+	}
+	o.listening = true
+	return true
+}
+
+func (s *sessions) deaf(o *owned) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.listening = false
+}
+
+// forget ends a session; once.
+func (s *sessions) forget(o *owned) {
+	s.mu.Lock()
+	there := o.place != nil
+	if there {
 		s.forgetLocked(o)
 	}
-}
-
-// visit is one request to the endpoint; its context carries it to where mcp-go asks for the id of a new session.
-type visit struct{ opened *owned }
-
-type visitKey struct{}
-
-// manager is what mcp-go asks about the sessions of one request.
-type manager struct {
-	*sessions
-	client string
-	visit  *visit // nil: of no request: of mcp-go's own cleaning
-}
-
-var (
-	_ server.SessionIdManager         = manager{}
-	_ server.SessionIdManagerResolver = (*sessions)(nil)
-)
-
-var errNoSession = errors.New("no such session")
-
-// ResolveSessionIdManager implements [server.SessionIdManagerResolver].
-func (s *sessions) ResolveSessionIdManager(r *http.Request) server.SessionIdManager {
-	if r == nil {
-		return manager{sessions: s}
+	s.mu.Unlock()
+	if there {
+		s.end(o.session)
 	}
-	v, _ := r.Context().Value(visitKey{}).(*visit)
-	return manager{sessions: s, client: clientOf(r), visit: cmp.Or(v, &visit{})}
 }
 
-func clientOf(r *http.Request) string { return cmp.Or(origin.From(r.Context()).Client, "stdio") }
-
-// Generate implements [server.SessionIdManager].
-func (m manager) Generate() string {
-	m.visit.opened = m.open(m.client)
-	return m.visit.opened.id
-}
-
-// Validate implements [server.SessionIdManager].
-func (m manager) Validate(id string) (terminated bool, err error) {
-	if !m.of(id, m.client) {
-		return false, errNoSession
+// endAll ends all sessions; last: no others are swept any more.
+func (s *sessions) endAll(last bool) {
+	s.forgetIf(func(*owned) bool { return true })
+	if !last {
+		return
 	}
-	return false, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.sweeper != nil {
+		s.sweeper.Stop()
+	}
 }
 
-// Terminate implements [server.SessionIdManager].
-func (m manager) Terminate(id string) (notAllowed bool, err error) {
-	if m.visit == nil || m.of(id, m.client) {
-		m.forget(id)
+func (s *sessions) forgetIf(which func(*owned) bool) {
+	var gone []*owned
+	s.mu.Lock()
+	for e := s.all.Back(); e != nil; {
+		o := e.Value.(*owned)
+		if e = e.Prev(); which(o) {
+			s.forgetLocked(o)
+			gone = append(gone, o)
+		}
 	}
-	return false, nil
+	s.mu.Unlock()
+	for _, o := range gone {
+		s.end(o.session)
+	}
+}
+
+// sweepLaterLocked makes sure that idle sessions are looked for when the first can be one.
+func (s *sessions) sweepLaterLocked() {
+	last := s.all.Back()
+	if s.closed || s.sweeper != nil || last == nil {
+		return
+	}
+	wait := max(s.idle-time.Since(last.Value.(*owned).used), s.idle/24) // one in use may stand last for long
+	s.sweeper = time.AfterFunc(wait, s.sweep)
+}
+
+// sweep ends sessions that have been idle for too long.
+func (s *sessions) sweep() {
+	now := time.Now()
+	s.forgetIf(func(o *owned) bool { return o.open == 0 && now.Sub(o.used) >= s.idle })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweeper = nil
+	s.sweepLaterLocked()
 }

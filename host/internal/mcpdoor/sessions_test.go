@@ -1,6 +1,7 @@
 package mcpdoor
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -115,8 +116,7 @@ func TestSessionsAreBounded(t *testing.T) {
 
 func TestManyClientsDoNotHaveMoreSessionsThanThereAre(t *testing.T) {
 	ended := 0
-	s := newSessions()
-	s.end = func(string) { ended++ }
+	s := newSessions(func(*session) {}, func(*session) { ended++ })
 	const clients = 2 * maxSessions
 	for i := range clients {
 		s.done(s.open(fmt.Sprint("client", i)))
@@ -132,49 +132,54 @@ func TestManyClientsDoNotHaveMoreSessionsThanThereAre(t *testing.T) {
 func TestTheEndpointItselfServesNoSessionOfAnother(t *testing.T) {
 	h := newBed(t, entry("ATool")).HTTP()
 	alice := openSession(t, h, "alice")
-	for _, row := range []struct{ says, method, session string }{
-		{"a message", http.MethodPost, alice}, {"a stream", http.MethodGet, alice}, {"its end", http.MethodDelete, alice},
-		{"a stream of no session", http.MethodGet, ""}, {"the end of none", http.MethodDelete, ""},
-		{"a stream of one that nobody opened", http.MethodGet, "mcp-session-1"},
+	for _, row := range []struct {
+		says, method, session string
+		status                int
+	}{
+		{"a message", http.MethodPost, alice, 404}, {"a stream", http.MethodGet, alice, 404},
+		{"its end", http.MethodDelete, alice, 404},
+		{"a message of no session", http.MethodPost, "", 400}, {"a stream of none", http.MethodGet, "", 400},
+		{"the end of none", http.MethodDelete, "", 400},
+		{"a stream of one that nobody opened", http.MethodGet, "mcp-session-1", 404},
 	} {
 		w := httptest.NewRecorder()
-		if h.ServeHTTP(w, requestOf(t, "bob", row.method, row.session, listBody)); w.Code != http.StatusNotFound {
-			t.Errorf("%s: ServeHTTP = %d, want 404", row.says, w.Code)
+		if h.ServeHTTP(w, requestOf(t, "bob", row.method, row.session, listBody)); w.Code != row.status {
+			t.Errorf("%s: ServeHTTP = %d, want %d", row.says, w.Code, row.status)
 		}
+		checkFault(t, row.says, w.Body.Bytes(), -32600)
 	}
 	if w := ask(t, h, "alice", http.MethodPost, alice, listBody); w.Code != http.StatusOK {
 		t.Errorf("the session = %d afterwards, want 200", w.Code)
 	}
 }
 
-// An initialize that is so slow that its session is ended before it would leave the session with mcp-go for good.
-func TestASessionThatEndsBeforeItsRequestsIsEndedAgainAfterThem(t *testing.T) {
-	var ended []string
-	s := newSessions()
-	s.end = func(id string) { ended = append(ended, id) }
+// One that is ended while its initialize is served, and one that is ended twice, are ended once.
+func TestASessionEndsOnceAndAfterItBegan(t *testing.T) {
+	state := make(map[string]string) // id -> begun, ended
+	s := newSessions(func(s *session) { state[s.id] += "begun" }, func(s *session) { state[s.id] += " ended" })
 	first := s.open("alice")
-	other := s.begin(first.id, "alice")
+	other := s.enter(first.id, "alice")
 	for range maxSessionsPerClient {
 		s.open("alice") // each under way
 	}
 	s.done(other)
-	if want := []string{first.id}; !slices.Equal(ended, want) {
-		t.Errorf("ended are %v, want %v", ended, want)
-	}
 	s.done(first)
-	if want := []string{first.id, first.id}; !slices.Equal(ended, want) {
-		t.Errorf("ended are %v, want %v", ended, want)
-	}
-	if s.begin(first.id, "alice") != nil || s.clients["alice"] != maxSessionsPerClient {
+	s.forget(first)
+	if s.enter(first.id, "alice") != nil || s.clients["alice"] != maxSessionsPerClient {
 		t.Errorf("%d sessions of alice, want %d, and the first ended", s.clients["alice"], maxSessionsPerClient)
+	}
+	s.endAll(true)
+	for id, got := range state {
+		if got != "begun ended" {
+			t.Errorf("session %s: %s, want begun ended", id, got)
+		}
 	}
 }
 
 // What a request ends is used as late as what it begins.
 func TestTheSessionThatWasSilentForLongestGoesFirst(t *testing.T) {
 	var ended []string
-	s := newSessions()
-	s.end = func(id string) { ended = append(ended, id) }
+	s := newSessions(func(*session) {}, func(s *session) { ended = append(ended, s.id) })
 	long := s.open("alice")
 	short := s.open("alice")
 	s.done(short)
@@ -189,7 +194,7 @@ func TestTheSessionThatWasSilentForLongestGoesFirst(t *testing.T) {
 
 // As a session ends by its client's word or by a bound alone, what is kept must be little, and must not grow.
 func TestSessionsThatEndedLeaveNothing(t *testing.T) {
-	const each = 16 << 10 // bytes
+	const each = 4 << 10 // bytes
 	h := newBed(t, entry("ATool")).HTTP()
 	open := func(count int) (grown int64) {
 		before := heap()
@@ -207,6 +212,25 @@ func TestSessionsThatEndedLeaveNothing(t *testing.T) {
 		t.Errorf("5000 sessions in the place of others keep %d bytes, want nothing", grown)
 	}
 	runtime.KeepAlive(h)
+}
+
+// checkFault holds an answer to an error of JSON-RPC, and returns its id.
+func checkFault(t testing.TB, says string, raw []byte, code int) string {
+	t.Helper()
+	var a struct {
+		Version string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id"`
+		Result  json.RawMessage `json:"result"`
+		Error   struct {
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	err := json.Unmarshal(raw, &a)
+	if err != nil || a.Version != "2.0" || a.Error.Code != code || a.Error.Message == "" || a.Result != nil || a.ID == nil {
+		t.Errorf("%s: answer = %s (%v), want the error %d of JSON-RPC", says, raw, err, code)
+	}
+	return string(a.ID)
 }
 
 func heap() int64 {

@@ -3,8 +3,10 @@ package mcpdoor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -98,12 +100,11 @@ func TestTheStreamsOfASessionEndWithIt(t *testing.T) {
 			h := newBed(t, entry("ATool")).HTTP()
 			session := openSession(t, h, "alice")
 			bob := openSession(t, h, "bob")
-			one, other, bobs := listening(t, h, "alice", session), listening(t, h, "alice", session),
-				listening(t, h, "bob", bob)
+			one, bobs := listening(t, h, "alice", session), listening(t, h, "bob", bob)
 			end(t, h, session)
 			synctest.Wait()
-			if one.open() || other.open() {
-				t.Errorf("%s: streams are open = %t, %t, want none", says, one.open(), other.open())
+			if one.open() {
+				t.Errorf("%s: the stream is open, want it ended", says)
 			}
 			if want := says != "the door closes"; bobs.open() != want {
 				t.Errorf("%s: the stream of another is open = %t, want %t", says, !want, want)
@@ -113,6 +114,34 @@ func TestTheStreamsOfASessionEndWithIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAnEndpointThatEndsHasNoStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newBed(t, entry("ATool")).HTTP()
+		h.CloseSessions(t.Context())
+		session := openSession(t, h, "alice")
+		if w := ask(t, h, "alice", http.MethodGet, session, ""); w.Code != http.StatusOK || w.Body.Len() > 0 {
+			t.Errorf("GET = %d %s, want an empty stream", w.Code, w.Body)
+		}
+	})
+}
+
+// What a session is told goes out on one stream: a second would take half of it.
+func TestASessionHasOneStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newBed(t, entry("ATool")).HTTP()
+		session := openSession(t, h, "alice")
+		stream := listening(t, h, "alice", session)
+		w := ask(t, h, "alice", http.MethodGet, session, "")
+		if checkFault(t, "a second GET", w.Body.Bytes(), -32600); w.Code != http.StatusConflict || !stream.open() {
+			t.Errorf("a second GET = %d, the first is open: %t; want 409 and true", w.Code, stream.open())
+		}
+		stream.leave()
+		<-stream.ended
+		listening(t, h, "alice", session)
+		h.CloseSessions(t.Context())
+	})
 }
 
 // A session that listens is in use: those that do nothing go first, whatever their age.
@@ -131,12 +160,12 @@ func TestASessionThatListensIsNotTheFirstToGo(t *testing.T) {
 	})
 }
 
-func TestASessionOutlivesTheNight(t *testing.T) {
+func TestASessionOutlivesTheNightAndWhatNobodyUsesADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newBed(t, entry("ATool")).HTTP()
 		session, silent := openSession(t, h, "alice"), openSession(t, h, "alice")
 		stream := listening(t, h, "alice", session)
-		<-time.After(24 * time.Hour)
+		<-time.After(12 * time.Hour)
 		if !stream.open() {
 			t.Error("the stream has ended in the night, want it open")
 		}
@@ -144,6 +173,16 @@ func TestASessionOutlivesTheNight(t *testing.T) {
 			if w := ask(t, h, "alice", http.MethodPost, id, listBody); w.Code != http.StatusOK {
 				t.Errorf("a session = %d in the morning, want 200", w.Code)
 			}
+		}
+		forgotten := openSession(t, h, "alice")
+		<-time.After(sessionIdle + sessionIdle/24)
+		for id, want := range map[string]int{session: 200, silent: 404, forgotten: 404} {
+			if w := ask(t, h, "alice", http.MethodPost, id, listBody); w.Code != want {
+				t.Errorf("a session = %d a day later, want %d", w.Code, want)
+			}
+		}
+		if err := h.Close(t.Context()); err != nil {
+			t.Errorf("Close = %v, want nil", err)
 		}
 	})
 }
@@ -199,9 +238,12 @@ func TestAStreamShowsThatItLives(t *testing.T) {
 		b.offer(entry("BTool"))
 		b.Refresh()
 		<-time.After(heartbeat)
-		const alive, told = ": alive\n\n", "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":" +
-			"\"notifications/tools/list_changed\"}\n\n"
-		if got, want := stream.text(), alive+alive+told+alive; got != want {
+		const alive = ": alive\n\n"
+		told := func(list string) string {
+			return `event: message` + "\n" + `data: {"jsonrpc":"2.0","method":"notifications/` + list + `/list_changed"}` + "\n\n"
+		}
+		// what the host says of each tool changes with them
+		if got, want := stream.text(), alive+alive+told("tools")+told("resources")+alive; got != want {
 			t.Errorf("the stream = %q, want %q", got, want)
 		}
 	})
@@ -264,7 +306,7 @@ func (b beats) Flush() { _ = http.NewResponseController(b.ResponseWriter).Flush(
 func TestTheOfficialClientTakesHeartbeats(t *testing.T) {
 	b, seen := newBed(t, entry("ATool")), make(chan struct{}, 10)
 	h := b.HTTP()
-	h.heartbeat = time.Millisecond
+	h.beat, h.patience = time.Millisecond, time.Millisecond
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(beats{w, seen}, r.WithContext(origin.With(r.Context(), origin.Origin{Client: "ci"})))
 	}))
@@ -284,4 +326,192 @@ func TestTheOfficialClientTakesHeartbeats(t *testing.T) {
 	b.offer(entry("BTool"))
 	b.Refresh()
 	<-changed
+}
+
+// stalled is a client that does not read: what is flushed to it blocks until its deadline.
+type stalled struct {
+	*httptest.ResponseRecorder
+	late chan struct{} // closed when a deadline has passed
+	once sync.Once
+
+	mu       sync.Mutex
+	deadline time.Time // the last that was set
+}
+
+func newStalled() *stalled {
+	return &stalled{ResponseRecorder: httptest.NewRecorder(), late: make(chan struct{})}
+}
+
+func (s *stalled) FlushError() error {
+	<-s.late
+	return os.ErrDeadlineExceeded
+}
+
+func (s *stalled) Flush() { _ = s.FlushError() }
+
+func (s *stalled) SetWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deadline = t; !t.IsZero() && !t.After(time.Now()) {
+		s.once.Do(func() { close(s.late) })
+	}
+	return nil
+}
+
+// patient is one that reads at once.
+type patient struct{ *stalled }
+
+func (patient) FlushError() error { return nil }
+
+func TestAWriteEndsWhenNobodyWaitsForIt(t *testing.T) {
+	for says, end := range map[string]func(x *exchange, giveUp chan struct{}){
+		"who waits gives up":   func(_ *exchange, giveUp chan struct{}) { close(giveUp) },
+		"the exchange is left": func(x *exchange, _ chan struct{}) { go x.leave() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			x, giveUp := newExchange(newStalled(), requestOf(t, "alice", http.MethodPost, "", "")), make(chan struct{})
+			failed := make(chan error, 2)
+			for range 2 { // one that writes, and one that waits for its turn
+				go func() { failed <- x.send(giveUp, []byte("{}\n")) }()
+			}
+			synctest.Wait()
+			<-time.After(time.Hour)
+			if len(failed) > 0 {
+				t.Fatalf("%s: send = %v before", says, <-failed)
+			}
+			start := time.Now()
+			end(x, giveUp)
+			for range 2 {
+				if err := <-failed; err == nil {
+					t.Errorf("%s: send = nil, want an error", says)
+				}
+			}
+			if d := time.Since(start); d > brief {
+				t.Errorf("%s: send ended after %v, want %v", says, d, brief)
+			}
+			x.leave()
+			if err := x.send(nil, nil); !errors.Is(err, errGone) {
+				t.Errorf("%s: send afterwards = %v, want %v", says, err, errGone)
+			}
+		})
+	}
+}
+
+// Who waits behind a write that others still wait for ends no connection by giving up.
+func TestWhoGivesUpItsTurnEndsNoWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow, giveUp := newStalled(), make(chan struct{})
+		x := newExchange(slow, requestOf(t, "alice", http.MethodPost, "", ""))
+		written, failed := make(chan error, 1), make(chan error, 1)
+		go func() { written <- x.comment(nil) }()
+		synctest.Wait()
+		go func() { failed <- x.send(giveUp, []byte("{}\n")) }()
+		synctest.Wait()
+		close(giveUp)
+		synctest.Wait()
+		select {
+		case err := <-failed:
+			if !errors.Is(err, errGone) {
+				t.Errorf("send = %v, want %v", err, errGone)
+			}
+		default:
+			t.Error("send waits on, and nobody waits for it")
+		}
+		<-time.After(time.Hour)
+		if len(written) > 0 {
+			t.Errorf("the write before it = %v, want it to go on", <-written)
+		}
+		x.leave()
+		<-written
+	})
+}
+
+// A client that reads does not lose its connection because somebody gives up.
+func TestAWriteThatSucceedsKeepsNoDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := patient{newStalled()}
+		x := newExchange(slow, requestOf(t, "alice", http.MethodPost, "", ""))
+		giveUp := make(chan struct{})
+		close(giveUp)
+		stop := x.hurry(giveUp)
+		<-time.After(brief + 1)
+		stop()
+		if slow.deadline != (time.Time{}) {
+			t.Errorf("the deadline is %v, want none", slow.deadline)
+		}
+	})
+}
+
+// What a client may not do any more ends with its right to it.
+func TestARequestOfWhoHasLostItsCredentialIsCancelled(t *testing.T) {
+	for _, row := range []struct {
+		says     string
+		modern   bool
+		streamed bool // something went before
+	}{{"in a session", false, false}, {"in a session, on a stream", false, true}, {"stateless", true, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			u := newUntil()
+			b := newBed(t, entry("ATool"))
+			b.caller.call = u.call
+			h := b.HTTP()
+			session := openSession(t, h, "alice")
+			p := (*posting)(nil)
+			if row.modern {
+				p = postModern(t, h, "alice", "tools/call", "ATool", modernCall("1", "scan", "{}", ""))
+			} else {
+				p = post(t, h, "alice", session, callBody("1", "scan"))
+			}
+			if row.streamed {
+				<-time.After(patience + 1)
+			}
+			p.expel()
+			<-u.ended
+			<-p.ended
+			want := "[1: error -32000]"
+			if row.streamed {
+				want = "[: alive 1: error -32000]"
+			}
+			if got := fmt.Sprint(p.messages(t)); got != want || (p.Code == http.StatusUnauthorized) == row.streamed {
+				t.Errorf("%s: %d %s, want %s", row.says, p.Code, got, want)
+			}
+			if h.count > 0 {
+				t.Errorf("%s: it goes on without its client", row.says)
+			}
+		})
+	}
+}
+
+func TestASubscriptionOfWhoHasLostItsCredentialIsToldWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, entry("ATool"))
+		p := postModern(t, b.HTTP(), "alice", "subscriptions/listen", "", listenBody("1", `{"toolsListChanged":true}`))
+		p.expel()
+		<-p.ended
+		if got := fmt.Sprint(p.messages(t)); got != "[notifications/subscriptions/acknowledged 1: error -32000]" {
+			t.Errorf("the stream = %s", got)
+		}
+	})
+}
+
+// Who waits for an execution learns at once that the host ends, and does not hold it up.
+func TestWhatOnlyWaitsDoesNotHoldUpTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUntil()
+		b := newBed(t, entry("ATool"), entry(waitTool))
+		b.caller.call = u.call
+		h := b.HTTP()
+		session := openSession(t, h, "alice")
+		scan := post(t, h, "alice", session, callBody("1", "scan"))
+		wait := post(t, h, "alice", session, strings.Replace(callBody("2", "wait"), "ATool", waitTool, 1))
+		h.CloseSessions(t.Context())
+		<-wait.ended
+		if got := <-u.ended; got != "wait" || fmt.Sprint(wait.messages(t)) != "[2: result]" {
+			t.Errorf("%s has ended with %v, want what waits, with an answer", got, wait.messages(t))
+		}
+		if !scan.open() {
+			t.Error("a call ends when the endpoint begins to end, want it to have its time")
+		}
+		close(u.free)
+		<-scan.ended
+	})
 }

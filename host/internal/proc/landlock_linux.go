@@ -86,13 +86,13 @@ func landlockMeans(abi int) string {
 }
 
 func newRuleset(abi int) (*ruleset, error) {
-	attr := unix.LandlockRulesetAttr{Access_fs: fileRights(abi)}
+	attr := unix.LandlockRulesetAttr{Handled_access_fs: fileRights(abi)}
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)),
-		unsafe.Sizeof(attr.Access_fs), 0)
+		unsafe.Sizeof(attr.Handled_access_fs), 0)
 	if errno != 0 {
 		return nil, fmt.Errorf("make a ruleset: %w", errno)
 	}
-	return &ruleset{fd: int(fd), handled: attr.Access_fs}, nil
+	return &ruleset{fd: int(fd), handled: attr.Handled_access_fs}, nil
 }
 
 func (r *ruleset) close() { _ = unix.Close(r.fd) } // who has entered it needs it no more

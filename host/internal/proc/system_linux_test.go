@@ -142,7 +142,7 @@ func host() {
 func (o order) confine(n int) {
 	runtime.LockOSThread() // what follows is the thread's, until exec makes it the process's
 	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-	attr := unix.LandlockRulesetAttr{Access_fs: unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK}
+	attr := unix.LandlockRulesetAttr{Handled_access_fs: unix.LANDLOCK_ACCESS_FS_MAKE_BLOCK}
 	for range n {
 		// Without Landlock this fails; then there is none for the plugin either.
 		fd, _, _ := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), 8, 0)

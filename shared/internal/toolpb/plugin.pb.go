@@ -74,7 +74,7 @@ func (x Output_Stream) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Output_Stream.Descriptor instead.
 func (Output_Stream) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19, 0}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{26, 0}
 }
 
 type DescribeRequest struct {
@@ -118,7 +118,8 @@ type DescribeResponse struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Tools         []*Tool                `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`
-	Layers        []*Layer               `protobuf:"bytes,4,rep,name=layers,proto3" json:"layers,omitempty"` // what protects the machine from the programs that the plugin runs; the host reads 64
+	Layers        []*Layer               `protobuf:"bytes,4,rep,name=layers,proto3" json:"layers,omitempty"`   // what protects the machine from the programs that the plugin runs; the host reads 64
+	Prompts       []*Prompt              `protobuf:"bytes,5,rep,name=prompts,proto3" json:"prompts,omitempty"` // at most 64
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -181,6 +182,337 @@ func (x *DescribeResponse) GetLayers() []*Layer {
 	return nil
 }
 
+func (x *DescribeResponse) GetPrompts() []*Prompt {
+	if x != nil {
+		return x.Prompts
+	}
+	return nil
+}
+
+// Prompt is a way to begin that a person picks from a menu of the client.
+type Prompt struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // [A-Za-z0-9_-]{1,64}
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Arguments     []*PromptArgument      `protobuf:"bytes,4,rep,name=arguments,proto3" json:"arguments,omitempty"` // at most 16
+	Messages      []*PromptMessage       `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`   // 1 to 16, of 32 KiB in all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Prompt) Reset() {
+	*x = Prompt{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Prompt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Prompt) ProtoMessage() {}
+
+func (x *Prompt) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Prompt.ProtoReflect.Descriptor instead.
+func (*Prompt) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Prompt) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Prompt) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Prompt) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *Prompt) GetArguments() []*PromptArgument {
+	if x != nil {
+		return x.Arguments
+	}
+	return nil
+}
+
+func (x *Prompt) GetMessages() []*PromptMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+type PromptArgument struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // [A-Za-z0-9_-]{1,64}
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Required      bool                   `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
+	DefaultValue  string                 `protobuf:"bytes,5,opt,name=default_value,json=defaultValue,proto3" json:"default_value,omitempty"` // stands for an argument that is not given
+	Complete      string                 `protobuf:"bytes,6,opt,name=complete,proto3" json:"complete,omitempty"`                             // "target", "tool", "template" or "execution": what values are completed with; else: nothing
+	Values        []string               `protobuf:"bytes,7,rep,name=values,proto3" json:"values,omitempty"`                                 // what else
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromptArgument) Reset() {
+	*x = PromptArgument{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromptArgument) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromptArgument) ProtoMessage() {}
+
+func (x *PromptArgument) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromptArgument.ProtoReflect.Descriptor instead.
+func (*PromptArgument) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PromptArgument) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PromptArgument) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *PromptArgument) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *PromptArgument) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *PromptArgument) GetDefaultValue() string {
+	if x != nil {
+		return x.DefaultValue
+	}
+	return ""
+}
+
+func (x *PromptArgument) GetComplete() string {
+	if x != nil {
+		return x.Complete
+	}
+	return ""
+}
+
+func (x *PromptArgument) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// PromptMessage is one message of a prompt. In its text, and in the URI of a resource, {{name}} stands for the
+// value of an argument.
+type PromptMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Role          string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"` // "user" or "assistant"; empty: user
+	Content       *Content               `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromptMessage) Reset() {
+	*x = PromptMessage{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromptMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromptMessage) ProtoMessage() {}
+
+func (x *PromptMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromptMessage.ProtoReflect.Descriptor instead.
+func (*PromptMessage) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PromptMessage) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *PromptMessage) GetContent() *Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+// Content is a block of what is shown to people and models.
+type Content struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`                         // "text", "image", "audio", "resource_link" or "resource"
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`                         // of a text; of a resource that is text
+	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`                         // of an image, a sound, or a resource that is not text
+	MimeType      string                 `protobuf:"bytes,4,opt,name=mime_type,json=mimeType,proto3" json:"mime_type,omitempty"` // of data, and of a resource
+	Uri           string                 `protobuf:"bytes,5,opt,name=uri,proto3" json:"uri,omitempty"`                           // of a link or a resource; absolute, and neither file: nor data: nor javascript:
+	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`                         // of a link
+	Title         string                 `protobuf:"bytes,7,opt,name=title,proto3" json:"title,omitempty"`                       // of a link, for people
+	Description   string                 `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`           // of a link
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Content) Reset() {
+	*x = Content{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Content) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Content) ProtoMessage() {}
+
+func (x *Content) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Content.ProtoReflect.Descriptor instead.
+func (*Content) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Content) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Content) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Content) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Content) GetMimeType() string {
+	if x != nil {
+		return x.MimeType
+	}
+	return ""
+}
+
+func (x *Content) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *Content) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Content) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Content) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
 // Layer is one of the things that protect the machine from a program, or would.
 type Layer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -193,7 +525,7 @@ type Layer struct {
 
 func (x *Layer) Reset() {
 	*x = Layer{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[2]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -205,7 +537,7 @@ func (x *Layer) String() string {
 func (*Layer) ProtoMessage() {}
 
 func (x *Layer) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[2]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -218,7 +550,7 @@ func (x *Layer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layer.ProtoReflect.Descriptor instead.
 func (*Layer) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{2}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Layer) GetName() string {
@@ -266,7 +598,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[3]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +610,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[3]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +623,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{3}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Tool) GetName() string {
@@ -418,7 +750,7 @@ type Annotations struct {
 
 func (x *Annotations) Reset() {
 	*x = Annotations{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[4]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +762,7 @@ func (x *Annotations) String() string {
 func (*Annotations) ProtoMessage() {}
 
 func (x *Annotations) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[4]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +775,7 @@ func (x *Annotations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Annotations.ProtoReflect.Descriptor instead.
 func (*Annotations) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Annotations) GetReadOnly() bool {
@@ -484,7 +816,7 @@ type TargetArgument struct {
 
 func (x *TargetArgument) Reset() {
 	*x = TargetArgument{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +828,7 @@ func (x *TargetArgument) String() string {
 func (*TargetArgument) ProtoMessage() {}
 
 func (x *TargetArgument) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +841,7 @@ func (x *TargetArgument) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetArgument.ProtoReflect.Descriptor instead.
 func (*TargetArgument) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TargetArgument) GetArgument() string {
@@ -539,7 +871,7 @@ type Need struct {
 
 func (x *Need) Reset() {
 	*x = Need{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +883,7 @@ func (x *Need) String() string {
 func (*Need) ProtoMessage() {}
 
 func (x *Need) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,7 +896,7 @@ func (x *Need) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Need.ProtoReflect.Descriptor instead.
 func (*Need) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Need) GetKind() string {
@@ -615,7 +947,7 @@ type Facts struct {
 
 func (x *Facts) Reset() {
 	*x = Facts{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +959,7 @@ func (x *Facts) String() string {
 func (*Facts) ProtoMessage() {}
 
 func (x *Facts) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +972,7 @@ func (x *Facts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Facts.ProtoReflect.Descriptor instead.
 func (*Facts) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Facts) GetCommand() string {
@@ -698,7 +1030,7 @@ type ConfigureRequest struct {
 
 func (x *ConfigureRequest) Reset() {
 	*x = ConfigureRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +1042,7 @@ func (x *ConfigureRequest) String() string {
 func (*ConfigureRequest) ProtoMessage() {}
 
 func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +1055,7 @@ func (x *ConfigureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureRequest.ProtoReflect.Descriptor instead.
 func (*ConfigureRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ConfigureRequest) GetAllowIntrusive() bool {
@@ -811,7 +1143,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -823,7 +1155,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -836,7 +1168,7 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 type PlanRequest struct {
@@ -848,7 +1180,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1192,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +1205,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PlanRequest) GetCall() *CallRequest {
@@ -898,7 +1230,7 @@ type PlanResponse struct {
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1242,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1255,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PlanResponse) GetVerdict() string {
@@ -986,7 +1318,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1330,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1343,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Token) GetText() string {
@@ -1046,13 +1378,18 @@ type CallRequest struct {
 	MaxStderr     int64                  `protobuf:"varint,7,opt,name=max_stderr,json=maxStderr,proto3" json:"max_stderr,omitempty"`
 	Client        string                 `protobuf:"bytes,8,opt,name=client,proto3" json:"client,omitempty"`
 	CorrelationId string                 `protobuf:"bytes,9,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// Set when a person has allowed this call although it is intrusive. The tool does exactly this, or refuses. A
+	// plugin that does not know the field refuses, as it would have without.
+	Grant         *Grant             `protobuf:"bytes,10,opt,name=grant,proto3" json:"grant,omitempty"`
+	Answers       map[string]*Answer `protobuf:"bytes,11,rep,name=answers,proto3" json:"answers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // to the questions that the tool asked, by their ids
+	State         []byte             `protobuf:"bytes,12,opt,name=state,proto3" json:"state,omitempty"`                                                                               // of the result that asked them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1401,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1414,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CallRequest) GetId() string {
@@ -1143,6 +1480,134 @@ func (x *CallRequest) GetCorrelationId() string {
 	return ""
 }
 
+func (x *CallRequest) GetGrant() *Grant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *CallRequest) GetAnswers() map[string]*Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *CallRequest) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// Grant is what a person has allowed. For a tool that runs no program both are empty; in a PlanRequest they are
+// too: the host asks what would be run if it were allowed.
+type Grant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Program       string                 `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"` // absolute path
+	Argv          []string               `protobuf:"bytes,2,rep,name=argv,proto3" json:"argv,omitempty"`       // exactly, argv[0] included
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Grant) GetProgram() string {
+	if x != nil {
+		return x.Program
+	}
+	return ""
+}
+
+func (x *Grant) GetArgv() []string {
+	if x != nil {
+		return x.Argv
+	}
+	return nil
+}
+
+// Answer is a person's answer to a question.
+type Answer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Action        string                 `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`   // "accept", "decline" or "cancel"
+	Content       []byte                 `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"` // a JSON object, only with "accept"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Answer) Reset() {
+	*x = Answer{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Answer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Answer) ProtoMessage() {}
+
+func (x *Answer) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Answer.ProtoReflect.Descriptor instead.
+func (*Answer) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Answer) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Answer) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 // Target is an argument that the host has resolved and held to the scope.
 type Target struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1155,7 +1620,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1632,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1645,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Target) GetArgument() string {
@@ -1212,6 +1677,7 @@ type CallResponse struct {
 	//	*CallResponse_Output
 	//	*CallResponse_Result
 	//	*CallResponse_Exec
+	//	*CallResponse_Log
 	Kind          isCallResponse_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1219,7 +1685,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1231,7 +1697,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1244,7 +1710,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallResponse) GetKind() isCallResponse_Kind {
@@ -1290,6 +1756,15 @@ func (x *CallResponse) GetExec() *Exec {
 	return nil
 }
 
+func (x *CallResponse) GetLog() *Log {
+	if x != nil {
+		if x, ok := x.Kind.(*CallResponse_Log); ok {
+			return x.Log
+		}
+	}
+	return nil
+}
+
 type isCallResponse_Kind interface {
 	isCallResponse_Kind()
 }
@@ -1310,6 +1785,10 @@ type CallResponse_Exec struct {
 	Exec *Exec `protobuf:"bytes,4,opt,name=exec,proto3,oneof"`
 }
 
+type CallResponse_Log struct {
+	Log *Log `protobuf:"bytes,5,opt,name=log,proto3,oneof"`
+}
+
 func (*CallResponse_Progress) isCallResponse_Kind() {}
 
 func (*CallResponse_Output) isCallResponse_Kind() {}
@@ -1317,6 +1796,61 @@ func (*CallResponse_Output) isCallResponse_Kind() {}
 func (*CallResponse_Result) isCallResponse_Kind() {}
 
 func (*CallResponse_Exec) isCallResponse_Kind() {}
+
+func (*CallResponse_Log) isCallResponse_Kind() {}
+
+// Log is a message about the run, for who called.
+type Log struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         string                 `protobuf:"bytes,1,opt,name=level,proto3" json:"level,omitempty"`     // by the names of RFC 5424: "debug" to "emergency"; anything else counts as "info"
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"` // the host reads 4096 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Log) Reset() {
+	*x = Log{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Log) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Log) ProtoMessage() {}
+
+func (x *Log) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Log.ProtoReflect.Descriptor instead.
+func (*Log) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Log) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *Log) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
 
 // Exec says which program the call is about to execute; the host writes it into its audit trail. It is sent
 // before the program runs, once for each that does.
@@ -1331,7 +1865,7 @@ type Exec struct {
 
 func (x *Exec) Reset() {
 	*x = Exec{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1343,7 +1877,7 @@ func (x *Exec) String() string {
 func (*Exec) ProtoMessage() {}
 
 func (x *Exec) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1356,7 +1890,7 @@ func (x *Exec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exec.ProtoReflect.Descriptor instead.
 func (*Exec) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Exec) GetProgram() string {
@@ -1391,7 +1925,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1937,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1950,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *File) GetPath() string {
@@ -1446,7 +1980,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1992,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +2005,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Progress) GetTask() string {
@@ -1519,7 +2053,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +2065,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +2078,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Output) GetStream() Output_Stream {
@@ -1570,13 +2104,18 @@ type Result struct {
 	Data            []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`         // JSON, valid against the output schema
 	Metadata        []byte                 `protobuf:"bytes,6,opt,name=metadata,proto3" json:"metadata,omitempty"` // a JSON object
 	Error           *Error                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`       // absent: the run itself went well
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	Content         []*Content             `protobuf:"bytes,8,rep,name=content,proto3" json:"content,omitempty"`   // what the tool shows besides: at most 32 blocks, of 2 MiB in all
+	// Questions make this a result that is none yet: the tool is called again, with the same arguments, the answers
+	// and the state. At most 4.
+	Questions     []*Question `protobuf:"bytes,9,rep,name=questions,proto3" json:"questions,omitempty"`
+	State         []byte      `protobuf:"bytes,10,opt,name=state,proto3" json:"state,omitempty"` // for the tool to know where it was; at most 16 KiB, which callers never see
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1588,7 +2127,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1601,7 +2140,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Result) GetReturncode() int32 {
@@ -1653,6 +2192,88 @@ func (x *Result) GetError() *Error {
 	return nil
 }
 
+func (x *Result) GetContent() []*Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *Result) GetQuestions() []*Question {
+	if x != nil {
+		return x.Questions
+	}
+	return nil
+}
+
+func (x *Result) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+// Question is what a tool needs to know from the person behind the client.
+type Question struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`           // [A-Za-z0-9_.:-]{1,64}, unique in the result
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"` // 1 to 2048 bytes
+	Schema        []byte                 `protobuf:"bytes,3,opt,name=schema,proto3" json:"schema,omitempty"`   // JSON Schema of the answer: an object of primitive members
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Question) Reset() {
+	*x = Question{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Question) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Question) ProtoMessage() {}
+
+func (x *Question) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Question.ProtoReflect.Descriptor instead.
+func (*Question) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Question) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Question) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Question) GetSchema() []byte {
+	if x != nil {
+		return x.Schema
+	}
+	return nil
+}
+
 // Error is one failure. Describe, Configure and Plan carry it as a detail of the gRPC status.
 type Error struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
@@ -1670,7 +2291,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +2303,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +2316,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Error) GetKind() string {
@@ -1762,7 +2383,7 @@ type CheckHealthRequest struct {
 
 func (x *CheckHealthRequest) Reset() {
 	*x = CheckHealthRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1774,7 +2395,7 @@ func (x *CheckHealthRequest) String() string {
 func (*CheckHealthRequest) ProtoMessage() {}
 
 func (x *CheckHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1787,7 +2408,7 @@ func (x *CheckHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckHealthRequest.ProtoReflect.Descriptor instead.
 func (*CheckHealthRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 type CheckHealthResponse struct {
@@ -1799,7 +2420,7 @@ type CheckHealthResponse struct {
 
 func (x *CheckHealthResponse) Reset() {
 	*x = CheckHealthResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +2432,7 @@ func (x *CheckHealthResponse) String() string {
 func (*CheckHealthResponse) ProtoMessage() {}
 
 func (x *CheckHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +2445,7 @@ func (x *CheckHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckHealthResponse.ProtoReflect.Descriptor instead.
 func (*CheckHealthResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckHealthResponse) GetChecks() []*HealthCheck {
@@ -1849,7 +2470,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +2482,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +2495,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *HealthCheck) GetName() string {
@@ -1924,12 +2545,39 @@ var File_gatehouse_plugin_v1_plugin_proto protoreflect.FileDescriptor
 const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	" gatehouse/plugin/v1/plugin.proto\x12\x13gatehouse.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n" +
-	"\x0fDescribeRequest\"\xa5\x01\n" +
+	"\x0fDescribeRequest\"\xdc\x01\n" +
 	"\x10DescribeResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12/\n" +
 	"\x05tools\x18\x03 \x03(\v2\x19.gatehouse.plugin.v1.ToolR\x05tools\x122\n" +
-	"\x06layers\x18\x04 \x03(\v2\x1a.gatehouse.plugin.v1.LayerR\x06layers\"K\n" +
+	"\x06layers\x18\x04 \x03(\v2\x1a.gatehouse.plugin.v1.LayerR\x06layers\x125\n" +
+	"\aprompts\x18\x05 \x03(\v2\x1b.gatehouse.plugin.v1.PromptR\aprompts\"\xd7\x01\n" +
+	"\x06Prompt\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12A\n" +
+	"\targuments\x18\x04 \x03(\v2#.gatehouse.plugin.v1.PromptArgumentR\targuments\x12>\n" +
+	"\bmessages\x18\x05 \x03(\v2\".gatehouse.plugin.v1.PromptMessageR\bmessages\"\xd1\x01\n" +
+	"\x0ePromptArgument\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
+	"\vdescription\x18\x03 \x01(\tR\vdescription\x12\x1a\n" +
+	"\brequired\x18\x04 \x01(\bR\brequired\x12#\n" +
+	"\rdefault_value\x18\x05 \x01(\tR\fdefaultValue\x12\x1a\n" +
+	"\bcomplete\x18\x06 \x01(\tR\bcomplete\x12\x16\n" +
+	"\x06values\x18\a \x03(\tR\x06values\"[\n" +
+	"\rPromptMessage\x12\x12\n" +
+	"\x04role\x18\x01 \x01(\tR\x04role\x126\n" +
+	"\acontent\x18\x02 \x01(\v2\x1c.gatehouse.plugin.v1.ContentR\acontent\"\xc0\x01\n" +
+	"\aContent\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\x12\x1b\n" +
+	"\tmime_type\x18\x04 \x01(\tR\bmimeType\x12\x10\n" +
+	"\x03uri\x18\x05 \x01(\tR\x03uri\x12\x12\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\x12\x14\n" +
+	"\x05title\x18\a \x01(\tR\x05title\x12 \n" +
+	"\vdescription\x18\b \x01(\tR\vdescription\"K\n" +
 	"\x05Layer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06active\x18\x02 \x01(\bR\x06active\x12\x16\n" +
@@ -2009,7 +2657,7 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05Token\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\tR\averdict\x12\x10\n" +
-	"\x03why\x18\x03 \x01(\tR\x03why\"\xb8\x02\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\xa2\x04\n" +
 	"\vCallRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04tool\x18\x02 \x01(\tR\x04tool\x12\x1c\n" +
@@ -2021,17 +2669,34 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"max_stderr\x18\a \x01(\x03R\tmaxStderr\x12\x16\n" +
 	"\x06client\x18\b \x01(\tR\x06client\x12%\n" +
-	"\x0ecorrelation_id\x18\t \x01(\tR\rcorrelationId\"R\n" +
+	"\x0ecorrelation_id\x18\t \x01(\tR\rcorrelationId\x120\n" +
+	"\x05grant\x18\n" +
+	" \x01(\v2\x1a.gatehouse.plugin.v1.GrantR\x05grant\x12G\n" +
+	"\aanswers\x18\v \x03(\v2-.gatehouse.plugin.v1.CallRequest.AnswersEntryR\aanswers\x12\x14\n" +
+	"\x05state\x18\f \x01(\fR\x05state\x1aW\n" +
+	"\fAnswersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
+	"\x05value\x18\x02 \x01(\v2\x1b.gatehouse.plugin.v1.AnswerR\x05value:\x028\x01\"5\n" +
+	"\x05Grant\x12\x18\n" +
+	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
+	"\x04argv\x18\x02 \x03(\tR\x04argv\":\n" +
+	"\x06Answer\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\tR\x06action\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\"R\n" +
 	"\x06Target\x12\x1a\n" +
 	"\bargument\x18\x01 \x01(\tR\bargument\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
-	"\x06prefix\x18\x03 \x01(\tR\x06prefix\"\xf2\x01\n" +
+	"\x06prefix\x18\x03 \x01(\tR\x06prefix\"\xa0\x02\n" +
 	"\fCallResponse\x12;\n" +
 	"\bprogress\x18\x01 \x01(\v2\x1d.gatehouse.plugin.v1.ProgressH\x00R\bprogress\x125\n" +
 	"\x06output\x18\x02 \x01(\v2\x1b.gatehouse.plugin.v1.OutputH\x00R\x06output\x125\n" +
 	"\x06result\x18\x03 \x01(\v2\x1b.gatehouse.plugin.v1.ResultH\x00R\x06result\x12/\n" +
-	"\x04exec\x18\x04 \x01(\v2\x19.gatehouse.plugin.v1.ExecH\x00R\x04execB\x06\n" +
-	"\x04kind\"e\n" +
+	"\x04exec\x18\x04 \x01(\v2\x19.gatehouse.plugin.v1.ExecH\x00R\x04exec\x12,\n" +
+	"\x03log\x18\x05 \x01(\v2\x18.gatehouse.plugin.v1.LogH\x00R\x03logB\x06\n" +
+	"\x04kind\"5\n" +
+	"\x03Log\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\tR\x05level\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"e\n" +
 	"\x04Exec\x12\x18\n" +
 	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
 	"\x04argv\x18\x02 \x03(\tR\x04argv\x12/\n" +
@@ -2051,7 +2716,7 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06Stream\x12\x16\n" +
 	"\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTREAM_STDOUT\x10\x01\x12\x11\n" +
-	"\rSTREAM_STDERR\x10\x02\"\xfd\x01\n" +
+	"\rSTREAM_STDERR\x10\x02\"\x88\x03\n" +
 	"\x06Result\x12\x1e\n" +
 	"\n" +
 	"returncode\x18\x01 \x01(\x05R\n" +
@@ -2061,7 +2726,15 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x10truncated_stderr\x18\x04 \x01(\bR\x0ftruncatedStderr\x12\x12\n" +
 	"\x04data\x18\x05 \x01(\fR\x04data\x12\x1a\n" +
 	"\bmetadata\x18\x06 \x01(\fR\bmetadata\x120\n" +
-	"\x05error\x18\a \x01(\v2\x1a.gatehouse.plugin.v1.ErrorR\x05error\"\x9a\x02\n" +
+	"\x05error\x18\a \x01(\v2\x1a.gatehouse.plugin.v1.ErrorR\x05error\x126\n" +
+	"\acontent\x18\b \x03(\v2\x1c.gatehouse.plugin.v1.ContentR\acontent\x12;\n" +
+	"\tquestions\x18\t \x03(\v2\x1d.gatehouse.plugin.v1.QuestionR\tquestions\x12\x14\n" +
+	"\x05state\x18\n" +
+	" \x01(\fR\x05state\"L\n" +
+	"\bQuestion\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
+	"\x06schema\x18\x03 \x01(\fR\x06schema\"\x9a\x02\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12/\n" +
@@ -2102,79 +2775,98 @@ func file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_gatehouse_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_gatehouse_plugin_v1_plugin_proto_goTypes = []any{
 	(Output_Stream)(0),            // 0: gatehouse.plugin.v1.Output.Stream
 	(*DescribeRequest)(nil),       // 1: gatehouse.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil),      // 2: gatehouse.plugin.v1.DescribeResponse
-	(*Layer)(nil),                 // 3: gatehouse.plugin.v1.Layer
-	(*Tool)(nil),                  // 4: gatehouse.plugin.v1.Tool
-	(*Annotations)(nil),           // 5: gatehouse.plugin.v1.Annotations
-	(*TargetArgument)(nil),        // 6: gatehouse.plugin.v1.TargetArgument
-	(*Need)(nil),                  // 7: gatehouse.plugin.v1.Need
-	(*Facts)(nil),                 // 8: gatehouse.plugin.v1.Facts
-	(*ConfigureRequest)(nil),      // 9: gatehouse.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),     // 10: gatehouse.plugin.v1.ConfigureResponse
-	(*PlanRequest)(nil),           // 11: gatehouse.plugin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 12: gatehouse.plugin.v1.PlanResponse
-	(*Token)(nil),                 // 13: gatehouse.plugin.v1.Token
-	(*CallRequest)(nil),           // 14: gatehouse.plugin.v1.CallRequest
-	(*Target)(nil),                // 15: gatehouse.plugin.v1.Target
-	(*CallResponse)(nil),          // 16: gatehouse.plugin.v1.CallResponse
-	(*Exec)(nil),                  // 17: gatehouse.plugin.v1.Exec
-	(*File)(nil),                  // 18: gatehouse.plugin.v1.File
-	(*Progress)(nil),              // 19: gatehouse.plugin.v1.Progress
-	(*Output)(nil),                // 20: gatehouse.plugin.v1.Output
-	(*Result)(nil),                // 21: gatehouse.plugin.v1.Result
-	(*Error)(nil),                 // 22: gatehouse.plugin.v1.Error
-	(*CheckHealthRequest)(nil),    // 23: gatehouse.plugin.v1.CheckHealthRequest
-	(*CheckHealthResponse)(nil),   // 24: gatehouse.plugin.v1.CheckHealthResponse
-	(*HealthCheck)(nil),           // 25: gatehouse.plugin.v1.HealthCheck
-	nil,                           // 26: gatehouse.plugin.v1.Facts.TemplatesEntry
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*Prompt)(nil),                // 3: gatehouse.plugin.v1.Prompt
+	(*PromptArgument)(nil),        // 4: gatehouse.plugin.v1.PromptArgument
+	(*PromptMessage)(nil),         // 5: gatehouse.plugin.v1.PromptMessage
+	(*Content)(nil),               // 6: gatehouse.plugin.v1.Content
+	(*Layer)(nil),                 // 7: gatehouse.plugin.v1.Layer
+	(*Tool)(nil),                  // 8: gatehouse.plugin.v1.Tool
+	(*Annotations)(nil),           // 9: gatehouse.plugin.v1.Annotations
+	(*TargetArgument)(nil),        // 10: gatehouse.plugin.v1.TargetArgument
+	(*Need)(nil),                  // 11: gatehouse.plugin.v1.Need
+	(*Facts)(nil),                 // 12: gatehouse.plugin.v1.Facts
+	(*ConfigureRequest)(nil),      // 13: gatehouse.plugin.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),     // 14: gatehouse.plugin.v1.ConfigureResponse
+	(*PlanRequest)(nil),           // 15: gatehouse.plugin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 16: gatehouse.plugin.v1.PlanResponse
+	(*Token)(nil),                 // 17: gatehouse.plugin.v1.Token
+	(*CallRequest)(nil),           // 18: gatehouse.plugin.v1.CallRequest
+	(*Grant)(nil),                 // 19: gatehouse.plugin.v1.Grant
+	(*Answer)(nil),                // 20: gatehouse.plugin.v1.Answer
+	(*Target)(nil),                // 21: gatehouse.plugin.v1.Target
+	(*CallResponse)(nil),          // 22: gatehouse.plugin.v1.CallResponse
+	(*Log)(nil),                   // 23: gatehouse.plugin.v1.Log
+	(*Exec)(nil),                  // 24: gatehouse.plugin.v1.Exec
+	(*File)(nil),                  // 25: gatehouse.plugin.v1.File
+	(*Progress)(nil),              // 26: gatehouse.plugin.v1.Progress
+	(*Output)(nil),                // 27: gatehouse.plugin.v1.Output
+	(*Result)(nil),                // 28: gatehouse.plugin.v1.Result
+	(*Question)(nil),              // 29: gatehouse.plugin.v1.Question
+	(*Error)(nil),                 // 30: gatehouse.plugin.v1.Error
+	(*CheckHealthRequest)(nil),    // 31: gatehouse.plugin.v1.CheckHealthRequest
+	(*CheckHealthResponse)(nil),   // 32: gatehouse.plugin.v1.CheckHealthResponse
+	(*HealthCheck)(nil),           // 33: gatehouse.plugin.v1.HealthCheck
+	nil,                           // 34: gatehouse.plugin.v1.Facts.TemplatesEntry
+	nil,                           // 35: gatehouse.plugin.v1.CallRequest.AnswersEntry
+	(*durationpb.Duration)(nil),   // 36: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
 }
 var file_gatehouse_plugin_v1_plugin_proto_depIdxs = []int32{
-	4,  // 0: gatehouse.plugin.v1.DescribeResponse.tools:type_name -> gatehouse.plugin.v1.Tool
-	3,  // 1: gatehouse.plugin.v1.DescribeResponse.layers:type_name -> gatehouse.plugin.v1.Layer
-	5,  // 2: gatehouse.plugin.v1.Tool.annotations:type_name -> gatehouse.plugin.v1.Annotations
-	6,  // 3: gatehouse.plugin.v1.Tool.targets:type_name -> gatehouse.plugin.v1.TargetArgument
-	27, // 4: gatehouse.plugin.v1.Tool.default_timeout:type_name -> google.protobuf.Duration
-	27, // 5: gatehouse.plugin.v1.Tool.max_timeout:type_name -> google.protobuf.Duration
-	27, // 6: gatehouse.plugin.v1.Tool.breaker_recovery:type_name -> google.protobuf.Duration
-	7,  // 7: gatehouse.plugin.v1.Tool.needs:type_name -> gatehouse.plugin.v1.Need
-	8,  // 8: gatehouse.plugin.v1.Tool.facts:type_name -> gatehouse.plugin.v1.Facts
-	26, // 9: gatehouse.plugin.v1.Facts.templates:type_name -> gatehouse.plugin.v1.Facts.TemplatesEntry
-	14, // 10: gatehouse.plugin.v1.PlanRequest.call:type_name -> gatehouse.plugin.v1.CallRequest
-	13, // 11: gatehouse.plugin.v1.PlanResponse.tokens:type_name -> gatehouse.plugin.v1.Token
-	22, // 12: gatehouse.plugin.v1.PlanResponse.error:type_name -> gatehouse.plugin.v1.Error
-	15, // 13: gatehouse.plugin.v1.CallRequest.targets:type_name -> gatehouse.plugin.v1.Target
-	27, // 14: gatehouse.plugin.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
-	19, // 15: gatehouse.plugin.v1.CallResponse.progress:type_name -> gatehouse.plugin.v1.Progress
-	20, // 16: gatehouse.plugin.v1.CallResponse.output:type_name -> gatehouse.plugin.v1.Output
-	21, // 17: gatehouse.plugin.v1.CallResponse.result:type_name -> gatehouse.plugin.v1.Result
-	17, // 18: gatehouse.plugin.v1.CallResponse.exec:type_name -> gatehouse.plugin.v1.Exec
-	18, // 19: gatehouse.plugin.v1.Exec.files:type_name -> gatehouse.plugin.v1.File
-	0,  // 20: gatehouse.plugin.v1.Output.stream:type_name -> gatehouse.plugin.v1.Output.Stream
-	22, // 21: gatehouse.plugin.v1.Result.error:type_name -> gatehouse.plugin.v1.Error
-	28, // 22: gatehouse.plugin.v1.Error.time:type_name -> google.protobuf.Timestamp
-	27, // 23: gatehouse.plugin.v1.Error.retry_after:type_name -> google.protobuf.Duration
-	25, // 24: gatehouse.plugin.v1.CheckHealthResponse.checks:type_name -> gatehouse.plugin.v1.HealthCheck
-	1,  // 25: gatehouse.plugin.v1.Plugin.Describe:input_type -> gatehouse.plugin.v1.DescribeRequest
-	9,  // 26: gatehouse.plugin.v1.Plugin.Configure:input_type -> gatehouse.plugin.v1.ConfigureRequest
-	11, // 27: gatehouse.plugin.v1.Plugin.Plan:input_type -> gatehouse.plugin.v1.PlanRequest
-	14, // 28: gatehouse.plugin.v1.Plugin.Call:input_type -> gatehouse.plugin.v1.CallRequest
-	23, // 29: gatehouse.plugin.v1.Plugin.CheckHealth:input_type -> gatehouse.plugin.v1.CheckHealthRequest
-	2,  // 30: gatehouse.plugin.v1.Plugin.Describe:output_type -> gatehouse.plugin.v1.DescribeResponse
-	10, // 31: gatehouse.plugin.v1.Plugin.Configure:output_type -> gatehouse.plugin.v1.ConfigureResponse
-	12, // 32: gatehouse.plugin.v1.Plugin.Plan:output_type -> gatehouse.plugin.v1.PlanResponse
-	16, // 33: gatehouse.plugin.v1.Plugin.Call:output_type -> gatehouse.plugin.v1.CallResponse
-	24, // 34: gatehouse.plugin.v1.Plugin.CheckHealth:output_type -> gatehouse.plugin.v1.CheckHealthResponse
-	30, // [30:35] is the sub-list for method output_type
-	25, // [25:30] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	8,  // 0: gatehouse.plugin.v1.DescribeResponse.tools:type_name -> gatehouse.plugin.v1.Tool
+	7,  // 1: gatehouse.plugin.v1.DescribeResponse.layers:type_name -> gatehouse.plugin.v1.Layer
+	3,  // 2: gatehouse.plugin.v1.DescribeResponse.prompts:type_name -> gatehouse.plugin.v1.Prompt
+	4,  // 3: gatehouse.plugin.v1.Prompt.arguments:type_name -> gatehouse.plugin.v1.PromptArgument
+	5,  // 4: gatehouse.plugin.v1.Prompt.messages:type_name -> gatehouse.plugin.v1.PromptMessage
+	6,  // 5: gatehouse.plugin.v1.PromptMessage.content:type_name -> gatehouse.plugin.v1.Content
+	9,  // 6: gatehouse.plugin.v1.Tool.annotations:type_name -> gatehouse.plugin.v1.Annotations
+	10, // 7: gatehouse.plugin.v1.Tool.targets:type_name -> gatehouse.plugin.v1.TargetArgument
+	36, // 8: gatehouse.plugin.v1.Tool.default_timeout:type_name -> google.protobuf.Duration
+	36, // 9: gatehouse.plugin.v1.Tool.max_timeout:type_name -> google.protobuf.Duration
+	36, // 10: gatehouse.plugin.v1.Tool.breaker_recovery:type_name -> google.protobuf.Duration
+	11, // 11: gatehouse.plugin.v1.Tool.needs:type_name -> gatehouse.plugin.v1.Need
+	12, // 12: gatehouse.plugin.v1.Tool.facts:type_name -> gatehouse.plugin.v1.Facts
+	34, // 13: gatehouse.plugin.v1.Facts.templates:type_name -> gatehouse.plugin.v1.Facts.TemplatesEntry
+	18, // 14: gatehouse.plugin.v1.PlanRequest.call:type_name -> gatehouse.plugin.v1.CallRequest
+	17, // 15: gatehouse.plugin.v1.PlanResponse.tokens:type_name -> gatehouse.plugin.v1.Token
+	30, // 16: gatehouse.plugin.v1.PlanResponse.error:type_name -> gatehouse.plugin.v1.Error
+	21, // 17: gatehouse.plugin.v1.CallRequest.targets:type_name -> gatehouse.plugin.v1.Target
+	36, // 18: gatehouse.plugin.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
+	19, // 19: gatehouse.plugin.v1.CallRequest.grant:type_name -> gatehouse.plugin.v1.Grant
+	35, // 20: gatehouse.plugin.v1.CallRequest.answers:type_name -> gatehouse.plugin.v1.CallRequest.AnswersEntry
+	26, // 21: gatehouse.plugin.v1.CallResponse.progress:type_name -> gatehouse.plugin.v1.Progress
+	27, // 22: gatehouse.plugin.v1.CallResponse.output:type_name -> gatehouse.plugin.v1.Output
+	28, // 23: gatehouse.plugin.v1.CallResponse.result:type_name -> gatehouse.plugin.v1.Result
+	24, // 24: gatehouse.plugin.v1.CallResponse.exec:type_name -> gatehouse.plugin.v1.Exec
+	23, // 25: gatehouse.plugin.v1.CallResponse.log:type_name -> gatehouse.plugin.v1.Log
+	25, // 26: gatehouse.plugin.v1.Exec.files:type_name -> gatehouse.plugin.v1.File
+	0,  // 27: gatehouse.plugin.v1.Output.stream:type_name -> gatehouse.plugin.v1.Output.Stream
+	30, // 28: gatehouse.plugin.v1.Result.error:type_name -> gatehouse.plugin.v1.Error
+	6,  // 29: gatehouse.plugin.v1.Result.content:type_name -> gatehouse.plugin.v1.Content
+	29, // 30: gatehouse.plugin.v1.Result.questions:type_name -> gatehouse.plugin.v1.Question
+	37, // 31: gatehouse.plugin.v1.Error.time:type_name -> google.protobuf.Timestamp
+	36, // 32: gatehouse.plugin.v1.Error.retry_after:type_name -> google.protobuf.Duration
+	33, // 33: gatehouse.plugin.v1.CheckHealthResponse.checks:type_name -> gatehouse.plugin.v1.HealthCheck
+	20, // 34: gatehouse.plugin.v1.CallRequest.AnswersEntry.value:type_name -> gatehouse.plugin.v1.Answer
+	1,  // 35: gatehouse.plugin.v1.Plugin.Describe:input_type -> gatehouse.plugin.v1.DescribeRequest
+	13, // 36: gatehouse.plugin.v1.Plugin.Configure:input_type -> gatehouse.plugin.v1.ConfigureRequest
+	15, // 37: gatehouse.plugin.v1.Plugin.Plan:input_type -> gatehouse.plugin.v1.PlanRequest
+	18, // 38: gatehouse.plugin.v1.Plugin.Call:input_type -> gatehouse.plugin.v1.CallRequest
+	31, // 39: gatehouse.plugin.v1.Plugin.CheckHealth:input_type -> gatehouse.plugin.v1.CheckHealthRequest
+	2,  // 40: gatehouse.plugin.v1.Plugin.Describe:output_type -> gatehouse.plugin.v1.DescribeResponse
+	14, // 41: gatehouse.plugin.v1.Plugin.Configure:output_type -> gatehouse.plugin.v1.ConfigureResponse
+	16, // 42: gatehouse.plugin.v1.Plugin.Plan:output_type -> gatehouse.plugin.v1.PlanResponse
+	22, // 43: gatehouse.plugin.v1.Plugin.Call:output_type -> gatehouse.plugin.v1.CallResponse
+	32, // 44: gatehouse.plugin.v1.Plugin.CheckHealth:output_type -> gatehouse.plugin.v1.CheckHealthResponse
+	40, // [40:45] is the sub-list for method output_type
+	35, // [35:40] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_plugin_v1_plugin_proto_init() }
@@ -2182,11 +2874,12 @@ func file_gatehouse_plugin_v1_plugin_proto_init() {
 	if File_gatehouse_plugin_v1_plugin_proto != nil {
 		return
 	}
-	file_gatehouse_plugin_v1_plugin_proto_msgTypes[15].OneofWrappers = []any{
+	file_gatehouse_plugin_v1_plugin_proto_msgTypes[21].OneofWrappers = []any{
 		(*CallResponse_Progress)(nil),
 		(*CallResponse_Output)(nil),
 		(*CallResponse_Result)(nil),
 		(*CallResponse_Exec)(nil),
+		(*CallResponse_Log)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2194,7 +2887,7 @@ func file_gatehouse_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_plugin_v1_plugin_proto_rawDesc), len(file_gatehouse_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   26,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,7 +20,7 @@ func plugin(p Privileges) sdk.Plugin {
 	if err != nil {
 		panic(err) // this machine's nmap is broken
 	}
-	return sdk.Plugin{Name: "nmap", Version: "test", Tools: []sdk.Tool{made}}
+	return sdk.Plugin{Name: "nmap", Version: "test", Tools: []sdk.Tool{made}, Prompts: Prompts()}
 }
 
 var root = Privileges{Raw: true}

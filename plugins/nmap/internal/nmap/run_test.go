@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,28 @@ func TestScanFindsOpenPort(t *testing.T) {
 		if strings.Contains(res.Stdout, "<nmaprun") {
 			t.Errorf("stdout = %q, want no XML", res.Stdout)
 		}
+	}
+}
+
+// The scan takes some seconds, in which nmap tells every two how far it is.
+func TestAScanTellsHowFarItIs(t *testing.T) {
+	needNmap(t)
+	var told []sdk.Progress
+	b := sdktest.New(t, plugin(Probe()), sdktest.Options{Event: func(ev sdk.Event) {
+		if ev.Progress != nil {
+			told = append(told, *ev.Progress)
+		}
+	}})
+	if _, err := b.Call(t.Context(), "NmapTool",
+		`{"target": "127.0.0.1", "extra_args": "-sT --top-ports 100 --scan-delay 50ms"}`); err != nil {
+		t.Fatal(err)
+	}
+	midway := func(p sdk.Progress) bool {
+		return p.Task == "Connect Scan" && 0 < p.Percent && p.Percent < 100 && p.Total == 1 &&
+			strings.Contains(p.Message, "s left")
+	}
+	if len(told) < 3 || told[0].Task != "nmap" || !slices.ContainsFunc(told, midway) || told[len(told)-1].Done != 1 {
+		t.Errorf("progress = %+v, want the start, the task with the time that is left, and the end", told)
 	}
 }
 

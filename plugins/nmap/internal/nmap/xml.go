@@ -113,13 +113,18 @@ func (d *document) outside(name string, a attrs) {
 	switch name {
 	case "nmaprun":
 		d.begun, r.Version, r.Started = true, a.text("version"), a.time("start")
+		d.tell("nmap", -1, "nmap has started") // nothing else may come for a while
 	case "scaninfo":
 		if len(r.Scans) < maxList {
 			r.Scans = append(r.Scans,
 				Scan{Type: a.text("type"), Protocol: a.text("protocol"), Ports: a.number("numservices")})
 		}
+	case "taskbegin": // with -v alone
+		d.tell(a.text("task"), 0, "")
 	case "taskprogress":
-		d.tell(a.text("task"), a.decimal("percent", 100))
+		d.tell(a.text("task"), a.decimal("percent", 100), remaining(a))
+	case "taskend":
+		d.tell(a.text("task"), 100, a.text("extrainfo"))
 	case "prescript", "postscript":
 		d.phase = name
 	case "host":
@@ -134,7 +139,7 @@ func (d *document) outside(name string, a attrs) {
 	case "hosts":
 		d.ended = true
 		r.Totals = Totals{Up: a.number("up"), Down: a.number("down"), Total: a.number("total")}
-		d.tell("hosts", 100)
+		d.tell("hosts", 100, "")
 	}
 }
 
@@ -222,19 +227,32 @@ func (d *document) endHost() {
 		}
 	}
 	d.keep(h)
-	d.tell("hosts", -1)
+	d.tell("hosts", -1, "")
 }
 
 // tell reports progress. nmap's percentages are of a task and a group of hosts, not of the whole; hosts that
 // are down count when it ends, for nmap does not name them before.
-func (d *document) tell(task string, percent float64) {
+func (d *document) tell(task string, percent float64, more string) {
 	done := int64(d.report.Totals.Total)
 	p := sdk.Progress{Task: task, Percent: percent, Done: done, Total: max(d.total, done)}
 	p.Message = fmt.Sprintf("%d of %d hosts finished", done, p.Total)
+	if more != "" {
+		p.Message = more + "; " + p.Message
+	}
 	if percent >= 0 && !d.ended {
-		p.Message = fmt.Sprintf("%s: %.0f%% (%s)", cmp.Or(task, "scan"), percent, p.Message)
+		p.Message = fmt.Sprintf("%s: %.0f%%, %s", cmp.Or(task, "scan"), percent, p.Message)
 	}
 	d.progress(p)
+}
+
+// remaining is how long nmap thinks that its task will take; empty where it has no idea yet.
+func remaining(a attrs) string {
+	const longest = 7 * 24 * 3600 // seconds; what is more is no estimate
+	left := time.Duration(a.decimal("remaining", longest)) * time.Second
+	if left == 0 {
+		return ""
+	}
+	return fmt.Sprintf("about %v left", left)
 }
 
 // lastBoot says when a host started, from when it was looked at. nmap says so too, but in the time of some

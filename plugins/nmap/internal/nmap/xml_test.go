@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -100,8 +101,35 @@ func TestReport(t *testing.T) {
 	if h.RTT == nil || *h.RTT != (RTT{Smoothed: 0.052, Variance: 5, Timeout: 100}) {
 		t.Errorf("round-trip times = %+v, want microseconds as milliseconds", h.RTT)
 	}
-	if len(told) != 4 || told[0].Percent != 19.67 || told[2].Done != 2 || told[3].Done != 4 || told[3].Percent != 100 {
-		t.Errorf("progress = %+v, want one percentage, two hosts, and the end with all four", told)
+	if len(told) != 5 || told[1].Percent != 19.67 || told[3].Done != 2 || told[4].Done != 4 || told[4].Percent != 100 {
+		t.Errorf("progress = %+v, want the start, one percentage, two hosts, and the end with all four", told)
+	}
+}
+
+func TestProgressSaysHowLongItTakes(t *testing.T) {
+	_, told, err := parse(t, begin+`<taskbegin task="Connect Scan" time="1"/>`+
+		`<taskprogress task="Connect Scan" time="2" percent="0.00"/>`+
+		`<taskprogress task="Connect Scan" time="3" percent="25.40" remaining="75" etc="78"/>`+
+		`<taskprogress task="Connect Scan" time="4" percent="50" remaining="1e99" etc="78"/>`+
+		`<taskprogress task="Connect Scan" time="4" percent="50" remaining="-5" etc="78"/>`+
+		`<taskend task="Connect Scan" time="9" extrainfo="100 total ports"/>`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []sdk.Progress{
+		{Task: "nmap", Percent: -1, Message: "nmap has started; 0 of 4 hosts finished"},
+		{Task: "Connect Scan", Percent: 0, Message: "Connect Scan: 0%, 0 of 4 hosts finished"},
+		{Task: "Connect Scan", Percent: 0, Message: "Connect Scan: 0%, 0 of 4 hosts finished"},
+		{Task: "Connect Scan", Percent: 25.4, Message: "Connect Scan: 25%, about 1m15s left; 0 of 4 hosts finished"},
+		{Task: "Connect Scan", Percent: 50, Message: "Connect Scan: 50%, about 168h0m0s left; 0 of 4 hosts finished"},
+		{Task: "Connect Scan", Percent: 50, Message: "Connect Scan: 50%, 0 of 4 hosts finished"},
+		{Task: "Connect Scan", Percent: 100, Message: "Connect Scan: 100%, 100 total ports; 0 of 4 hosts finished"},
+	}
+	for i := range want {
+		want[i].Total = 4
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("progress = %+v\nwant %+v", told, want)
 	}
 }
 
@@ -270,7 +298,7 @@ func TestNumbersAreThoseOfJSON(t *testing.T) {
 	if math.IsNaN(r.Elapsed) || math.IsInf(r.Elapsed, 0) || r.Totals.Up < 0 || r.Finished != "" {
 		t.Errorf("report = %+v, want numbers that JSON has", r)
 	}
-	if len(told) == 0 || told[0].Percent != 0 {
+	if len(told) < 2 || told[1].Percent != 0 {
 		t.Errorf("progress = %+v, want 0 percent for what is no number", told)
 	}
 	r, _, _ = parse(t, host(`<uptime seconds="9999999999999999"/><trace><hop ttl="1" rtt="--"/></trace>`))

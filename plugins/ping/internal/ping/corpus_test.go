@@ -14,7 +14,7 @@ import (
 )
 
 func plugin() sdk.Plugin {
-	return sdk.Plugin{Name: "ping", Version: "test", Tools: []sdk.Tool{Tool()}}
+	return sdk.Plugin{Name: "ping", Version: "test", Tools: []sdk.Tool{Tool()}, Prompts: Prompts()}
 }
 
 // line is one line of the corpus: what somebody asks for, and what has to come of it.

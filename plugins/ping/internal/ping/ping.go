@@ -30,8 +30,11 @@ func Tool() *command.Tool {
 			Title: "Ping",
 			Description: "Sends ICMP echo requests to one IPv4 host in scope and reports replies, loss and " +
 				"round-trip times. No reply is an ordinary result (returncode 1), not an error: many hosts " +
-				"drop ICMP. Waits for 4 replies unless count says otherwise; a host that does not answer is asked " +
-				"until the deadline -w, which follows from count, interval and wait. For open ports use NmapTool.",
+				"drop ICMP, so that silence does not mean that the host is down. Waits for 4 replies unless count " +
+				"says otherwise; a host that does not answer is asked until the deadline -w, which follows from " +
+				"count, interval and wait, and may be at most 300 s. One host at a time: to see which hosts of a " +
+				"network are up, and for open ports, use NmapTool. Next: loss or slow replies are worth a second, " +
+				"longer ping (count 20); a silent host is worth NmapTool with template quick.",
 			Annotations:    sdk.Annotations{ReadOnly: true, Idempotent: true, OpenWorld: true},
 			Concurrency:    5,
 			DefaultTimeout: 30 * time.Second,
@@ -46,6 +49,7 @@ func Tool() *command.Tool {
 
 		Bytes:         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-",
 		MaxArgsLength: 256,
+		Examples:      []string{"-c 10 -i 0.5", "-s 1472 -M do", "-q -c 100 -i 0.2"},
 		Fixed:         []string{"-4", "-n"},
 		Defaults:      defaults,
 		Validate:      validate,
@@ -122,15 +126,15 @@ var refused = map[string]string{
 func fields() []command.Field {
 	return []command.Field{
 		{Name: "count", Flag: "-c", Schema: json.RawMessage(`{"type": "integer", "minimum": 1, "maximum": 100,
-			"description": "Count of replies to wait for; 4 unless given."}`)},
+			"examples": [4, 20], "description": "Count of replies to wait for; 4 unless given."}`)},
 		{Name: "interval_sec", Flag: "-i", Schema: json.RawMessage(`{"type": "number", "minimum": 0.002, "maximum": 60,
-			"description": "Seconds between requests; 1 unless given. Less than 0.2 needs allow_intrusive."}`)},
+			"examples": [1, 0.2], "description": "Seconds between requests; 1 unless given. Less than 0.2 needs allow_intrusive."}`)},
 		{Name: "size", Flag: "-s", Schema: json.RawMessage(`{"type": "integer", "minimum": 0, "maximum": 65507,
-			"description": "Payload in bytes; 56 unless given. More than 1472 needs allow_intrusive."}`)},
+			"examples": [56, 1472], "description": "Payload in bytes; 56 unless given. More than 1472 needs allow_intrusive."}`)},
 		{Name: "ttl", Flag: "-t", Schema: json.RawMessage(`{"type": "integer", "minimum": 1, "maximum": 255,
-			"description": "Time to live of the requests, in hops."}`)},
+			"examples": [64], "description": "Time to live of the requests, in hops."}`)},
 		{Name: "wait_sec", Flag: "-W", Schema: json.RawMessage(`{"type": "number", "minimum": 0.1, "maximum": 30,
-			"description": "Seconds to wait for the last reply; 10 unless given."}`)},
+			"examples": [2.5], "description": "Seconds to wait for the last reply; 10 unless given."}`)},
 	}
 }
 

@@ -1,0 +1,3 @@
+module github.com/gatehouse-mcp/gatehouse/tools/bundle
+
+go 1.26.0
