@@ -246,7 +246,13 @@ func (h *host) sees(t *testing.T, id, stdout string) {
 // comesTo waits for a state of an execution, which hosts of one directory tell each other by what is in it.
 func (h *host) comesTo(t *testing.T, id, state string) {
 	t.Helper()
-	h.until(t, func() bool { return h.execution(t, id).State == state })
+	var got running
+	defer func() {
+		if got.State != state {
+			t.Logf("the execution = %+v, want it %s", got, state)
+		}
+	}()
+	h.until(t, func() bool { got = h.execution(t, id); return got.State == state })
 }
 
 func (h *host) until(t *testing.T, done func() bool) {

@@ -14,7 +14,8 @@ import (
 
 const (
 	flushEvery = time.Second      // between two writes
-	tendEvery  = time.Minute      // between two looks at dead hosts and old age
+	sweepEvery = 5 * time.Second  // between two looks at dead hosts
+	tendEvery  = time.Minute      // between two looks at old age
 	quietFor   = time.Second      // a call that takes less has no row while it runs
 	flushEarly = 8 << 20          // bytes of ended executions that are not left to wait
 	retryFirst = time.Second      // after a failure of the database
@@ -52,6 +53,7 @@ type Book struct {
 	store    atomic.Pointer[store] // nil: memory only, or it fails; set under flushing
 	retry    backoff               // guarded by flushing
 	tended   time.Time             // guarded by flushing
+	swept    time.Time             // guarded by flushing
 	left     bool                  // guarded by flushing: the database is closed for good
 
 	wake chan struct{}   // one place; the flusher takes

@@ -60,7 +60,7 @@ func (b *Book) cancelElsewhere(l look) error {
 	return ofOtherHost(l.x, pid)
 }
 
-// sweepNow looks after dead hosts without waiting for the minute.
+// sweepNow looks after dead hosts at once.
 func (b *Book) sweepNow() error {
 	ctx, release, err := b.hold(askPatience)
 	if err != nil {

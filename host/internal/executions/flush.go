@@ -200,7 +200,7 @@ func (b *Book) open(ctx context.Context) (*store, error) {
 	if s.moved != "" {
 		b.warnCorrupt(errCorrupt, s.moved)
 	}
-	b.tended = time.Time{}
+	b.tended, b.swept = time.Time{}, time.Time{}
 	b.store.Store(s)
 	return s, nil
 }
@@ -235,17 +235,33 @@ func (b *Book) flushTo(ctx context.Context, s *store, now time.Time, first bool)
 		}
 		b.wrote(d)
 	}
+	if more {
+		return true, nil
+	}
+	if err := b.sweepDue(ctx, s, now); err != nil {
+		return false, err
+	}
 	tend := now.Sub(b.tended) >= tendEvery
-	if more || first && d.empty() && !tend {
-		return more, nil
+	if first && d.empty() && !tend {
+		return false, nil
 	}
 	if tend {
-		if err := s.sweep(ctx, now); err != nil {
-			return false, fmt.Errorf("look after dead hosts: %w", err)
-		}
 		b.tended = now
 	}
 	return false, b.retain(ctx, s, now, tend)
+}
+
+// sweepDue looks after dead hosts where that is due. One that was killed holds its lock until the last of its
+// threads is gone, which may wait for a disk: so that is not done once a minute only.
+func (b *Book) sweepDue(ctx context.Context, s *store, now time.Time) error {
+	if now.Sub(b.swept) < sweepEvery {
+		return nil
+	}
+	if err := s.sweep(ctx, now); err != nil {
+		return fmt.Errorf("look after dead hosts: %w", err)
+	}
+	b.swept = now
+	return nil
 }
 
 // retain applies the limits to the database.
