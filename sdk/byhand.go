@@ -5,10 +5,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
+
+// helper is a tool that explains itself to a person who reads a terminal.
+type helper interface{ Help() string }
 
 // byHand answers a person who ran the plugin from a shell.
 func byHand(h *Handler, args []string, stdout, stderr io.Writer) int {
@@ -16,26 +21,48 @@ func byHand(h *Handler, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet(m.Name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() { usage(m, stderr) }
-	version := flags.Bool("version", false, "print the version")
-	describe := flags.Bool("describe", false, "print what the tools are, as JSON")
+	version := flags.Bool("version", false, "")
+	describe := flags.Bool("describe", false, "")
+	debugs := flags.Bool("debug", false, "")
+	var help bool
+	flags.BoolVar(&help, "help", false, "")
+	flags.BoolVar(&help, "h", false, "")
 	if err := flags.Parse(args); err != nil {
 		return 1
 	}
 	switch {
+	case help && flags.NArg() > 0:
+		return h.explain(flags.Arg(0), stdout, stderr)
+	case help:
+		usage(m, stdout)
+		return 0
 	case *version:
 		fmt.Fprintln(stdout, m.Name, m.Version)
 		return 0
 	case *describe:
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(describePlugin(m)); err != nil {
-			fmt.Fprintln(stderr, err)
-			return 1
-		}
-		return 0
+		return h.describe(stdout, stderr)
+	case *debugs:
+		return serveAttached(h, stdout, stderr)
 	}
 	usage(m, stderr)
 	return 1
+}
+
+// describe prints what the plugin offers, for programs.
+func (h *Handler) describe(stdout, stderr io.Writer) int {
+	d := describePlugin(h.manifest)
+	for i, t := range d.Tools {
+		if t, ok := h.tools[t.Name].(helper); ok {
+			d.Tools[i].Help = t.Help()
+		}
+	}
+	enc := json.NewEncoder(stdout)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(d); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
 }
 
 func usage(m Manifest, w io.Writer) {
@@ -45,8 +72,57 @@ func usage(m Manifest, w io.Writer) {
 		first, _, _ := strings.Cut(t.Description, ". ")
 		fmt.Fprintf(w, "  %-20s %s\n", t.Name, strings.TrimSuffix(first, "."))
 	}
-	fmt.Fprint(w, "\nTo use it, drop the program into the host's plugins directory.\n"+
-		"  --version   print name and version\n  --describe  print what the tools are, as JSON\n")
+	fmt.Fprint(w, `
+To use it, drop the program into the host's plugins directory, or: gatehouse plugin install PROGRAM
+  --help TOOL  say what a tool takes
+  --describe   print what the tools are, as JSON
+  --debug      wait for a host that is attached by hand: for debuggers
+  --version    print name and version
+`)
+}
+
+// explain tells a person what a tool is, and what it takes.
+func (h *Handler) explain(name string, stdout, stderr io.Writer) int {
+	t, ok := h.tools[name]
+	if !ok {
+		fmt.Fprintf(stderr, "there is no tool %q here; there is %s\n", name,
+			strings.Join(slices.Sorted(maps.Keys(h.tools)), ", "))
+		return 1
+	}
+	if own, ok := t.(helper); ok {
+		fmt.Fprintln(stdout, strings.TrimRight(own.Help(), "\n"))
+		return 0
+	}
+	spec := t.Spec()
+	fmt.Fprintf(stdout, "%s: %s\n", spec.Name, spec.Description)
+	printArguments(stdout, spec.InputSchema)
+	return 0
+}
+
+// printArguments prints what a schema has of arguments, by name.
+func printArguments(w io.Writer, schema json.RawMessage) {
+	var input struct {
+		Required   []string `json:"required"`
+		Properties map[string]struct {
+			Type        any    `json:"type"`
+			Description string `json:"description"`
+		} `json:"properties"`
+	}
+	if json.Unmarshal(schema, &input) != nil || len(input.Properties) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nArguments:")
+	for _, name := range slices.Sorted(maps.Keys(input.Properties)) {
+		p := input.Properties[name]
+		kind := ""
+		if p.Type != nil {
+			kind = fmt.Sprint(p.Type)
+		}
+		if slices.Contains(input.Required, name) {
+			kind += ", required"
+		}
+		fmt.Fprintf(w, "  %-16s %s (%s)\n", name, p.Description, strings.TrimPrefix(kind, ", "))
+	}
 }
 
 // description is the JSON form of a manifest; durations are in seconds.
@@ -71,6 +147,7 @@ type toolDescription struct {
 	Description       string            `json:"description"`
 	InputSchema       json.RawMessage   `json:"input_schema"`
 	OutputSchema      json.RawMessage   `json:"output_schema,omitempty"`
+	Help              string            `json:"help,omitempty"`
 	Command           string            `json:"command,omitempty"`
 	AllowedFlags      []string          `json:"allowed_flags,omitempty"`
 	GatedFlags        []string          `json:"gated_flags,omitempty"`

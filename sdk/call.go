@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -27,9 +28,12 @@ func (c *Call) CorrelationID() string { return c.request.CorrelationID }
 // Client says who calls: a token's name, an IP address, or "stdio".
 func (c *Call) Client() string { return c.request.Client }
 
-// Target returns what a target argument was pinned to. Connect to this address and never to the name:
-// the host has resolved it once, and holds only this answer to be in scope.
+// Target returns what a target argument was pinned to. Connect to this address, or with [Call.DialContext], and
+// never to the name by other means: the host has resolved it once, and holds only this answer to be in scope.
 func (c *Call) Target(argument string) (Target, bool) { return c.request.Target(argument) }
+
+// Pin holds a host that the tool has learned of to the scope, such as the one that a redirect names; see [Env.Pin].
+func (c *Call) Pin(ctx context.Context, text string) (Target, error) { return c.env.Pin(ctx, text) }
 
 // Targets returns all pinned targets.
 func (c *Call) Targets() []Target { return c.request.Targets }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gatehouse-mcp/gatehouse/sdk/internal/machine"
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 	"github.com/gatehouse-mcp/gatehouse/shared/scope"
 )
@@ -25,14 +26,17 @@ type Env struct {
 	// true as well when a person has allowed this one request (Request.Grant): then do exactly that, or refuse.
 	Policy Policy
 
-	user func() (*sandbox.User, error) // nil: nobody in particular
-	pool *pool
+	user    func() (*sandbox.User, error) // nil: nobody in particular
+	pool    *pool
+	machine *machine.Machine // nil: this one
+	pins    *pins            // nil: of no request
 }
 
-// granted is the env of one request: a person may have allowed what the policy does not. The tool sees to it that
+// of is the env of one request: a person may have allowed what the policy does not. The tool sees to it that
 // nothing else is done than what the person saw.
-func (e Env) granted(r Request) Env {
+func (e Env) of(r Request) Env {
 	e.Policy.AllowIntrusive = e.Policy.AllowIntrusive || r.Grant != nil
+	e.pins = e.pinned(r.Targets)
 	return e
 }
 
@@ -40,11 +44,17 @@ func (e Env) granted(r Request) Env {
 // all its children when Run returns. It is not run where a layer of the sandbox is missing that the policy
 // requires.
 func (e Env) Run(ctx context.Context, c sandbox.Command) (sandbox.Outcome, error) {
-	p, err := e.pool.open()
+	c, err := e.Confine(c)
 	if err != nil {
 		return sandbox.Outcome{}, err
 	}
-	if c, err = e.Confine(c); err != nil {
+	if e.machine != nil && e.machine.Run != nil {
+		if out, handled, err := e.machine.Run(ctx, c); handled {
+			return out, err
+		}
+	}
+	p, err := e.pool.open()
+	if err != nil {
 		return sandbox.Outcome{}, err
 	}
 	out, err := p.Run(ctx, c)
@@ -63,13 +73,36 @@ func (e Env) Confine(c sandbox.Command) (_ sandbox.Command, err error) {
 		}
 	}
 	if len(e.Policy.Require) > 0 {
-		err = require(e.Policy.Require, c, layers())
+		err = require(e.Policy.Require, c, e.layers(c.Path))
 	}
 	if slices.Contains(e.Policy.Require, pidNamespace) {
 		c.RequireNamespace = true // what the machine can have in general, this run may not get
 	}
 	return c, err
 }
+
+// layers are those that a run of this program can have. One that a test plays needs nothing of this machine: there
+// the command is held to what it asks for.
+func (e Env) layers(path string) []sandbox.Layer {
+	all := layers()
+	if !e.machine.Plays(path) {
+		return all
+	}
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Active = true
+	}
+	return all
+}
+
+// Find looks for a program in the system's directories, and not in PATH, as the tools of package command do for
+// theirs; name is that of its file. In a test it is what stands in for the program, if something does. It is for
+// tools that are written by hand, and run it with [Env.Run].
+func (e Env) Find(name string) (path string, ok bool) { return e.machine.Find(name) }
+
+// StandIn is for package command: what a test has put in the place of a program; nil, and always nil outside of
+// tests: nothing.
+func (e Env) StandIn(name string) *machine.Program { return e.machine.StandIn(name) }
 
 // DefaultPolicy is the policy of a fresh Gatehouse. It holds until the host configures the plugin.
 func DefaultPolicy() Policy {

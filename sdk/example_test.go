@@ -25,9 +25,10 @@ func Example() {
 		Annotations: sdk.Annotations{ReadOnly: true, OpenWorld: true},
 		Targets:     []sdk.TargetArgument{{Argument: "target"}},
 	}, func(ctx context.Context, c *sdk.Call, in input) (output, error) {
-		target, _ := c.Target("target") // pinned: never dial in.Target
-		var d net.Dialer
-		conn, err := d.DialContext(ctx, "tcp4", net.JoinHostPort(target.Literal(), strconv.Itoa(int(in.Port))))
+		conn, err := c.DialContext(ctx, "tcp", net.JoinHostPort(in.Target, strconv.Itoa(int(in.Port))))
+		if sdk.KindOf(err) == sdk.KindOutOfScope {
+			return output{}, err
+		}
 		if err != nil {
 			fmt.Fprintln(c.Stdout(), err)
 			return output{Open: false}, ctx.Err()

@@ -116,7 +116,7 @@ func (t *funcTool[In, Out]) Call(ctx context.Context, env Env, r Request, emit f
 
 // decode reads the arguments, and holds them to the policy.
 func (t *funcTool[In, Out]) decode(env Env, r Request) (in In, err error) {
-	if in, err = t.read(r); err != nil {
+	if in, err = t.read(env, r); err != nil {
 		return in, err
 	}
 	if g := r.Grant; g != nil && (g.Program != "" || len(g.Argv) > 0) {
@@ -132,15 +132,19 @@ func (t *funcTool[In, Out]) decode(env Env, r Request) (in In, err error) {
 	return in, nil
 }
 
-func (t *funcTool[In, Out]) read(r Request) (in In, err error) {
+func (t *funcTool[In, Out]) read(env Env, r Request) (in In, err error) {
 	refuse := func(err error) error {
 		return Errorf(KindValidation, "%w", err).Suggest("send arguments that fit the input schema of %s",
 			t.spec.Name)
 	}
 	for _, arg := range t.spec.Targets {
-		if _, ok := r.Target(arg.Argument); !ok && hasArgument(r.Arguments, arg.Argument) {
-			return in, Errorf(KindValidation, "the target in argument %s was not pinned to an address", arg.Argument).
-				Suggest("call the tool through a host, which holds targets to the scope and resolves them")
+		target, ok := r.Target(arg.Argument)
+		if !ok && !hasArgument(r.Arguments, arg.Argument) {
+			continue
+		}
+		target.Argument = arg.Argument
+		if err := env.holds(target); err != nil {
+			return in, err
 		}
 	}
 	if err := t.in.Check(r.Arguments); err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gatehouse-mcp/gatehouse/sdk/internal/machine"
 	"github.com/gatehouse-mcp/gatehouse/sdk/internal/schema"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -98,7 +99,7 @@ func (h *Handler) Plan(ctx context.Context, r Request) (p Plan, err error) {
 		return Plan{}, err
 	}
 	defer settle(r, &err)
-	p, err = t.Plan(ctx, h.env().granted(r), r)
+	p, err = t.Plan(ctx, h.env(ctx).of(r), r)
 	if err != nil {
 		refused := tool.RefusedPlan(AsError(err).About(r.Tool, label(r)))
 		refused.Tokens, refused.Notes, refused.Program = p.Tokens, p.Notes, p.Program
@@ -118,6 +119,9 @@ func (h *Handler) Call(ctx context.Context, r Request, emit func(Event)) (res Re
 		return Result{}, Errorf(KindCancelled, "plugin %s is ending", h.manifest.Name)
 	}
 	defer h.calls.Done()
+	if err := ctx.Err(); err != nil { // who asked has gone: nothing is begun
+		return Result{ReturnCode: -1}, AsError(err).About(r.Tool, label(r))
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ending, cancel)()
@@ -125,7 +129,7 @@ func (h *Handler) Call(ctx context.Context, r Request, emit func(Event)) (res Re
 	out := newEvents(r, emit)
 	defer out.end(&res)
 	defer settle(r, &err)
-	return kept(t.Call(ctx, h.env().granted(r), r, out.event))
+	return kept(t.Call(ctx, h.env(ctx).of(r), r, out.event))
 }
 
 // kept holds a result to the contract, as the host will: what it shows and asks is within the bounds, and a call
@@ -165,9 +169,9 @@ func (h *Handler) begin() bool {
 	return !h.closed
 }
 
-func (h *Handler) env() Env {
+func (h *Handler) env(ctx context.Context) Env {
 	p := h.policy.Load()
-	return Env{Policy: p.Policy, user: p.user, pool: h.pool}
+	return Env{Policy: p.Policy, user: p.user, pool: h.pool, machine: machine.From(ctx)}
 }
 
 // runsPrograms reports whether one of the tools says so.
@@ -204,6 +208,10 @@ func stripHostArguments(raw json.RawMessage) (json.RawMessage, error) {
 	if err := json.Unmarshal(raw, &args); err != nil || args == nil {
 		return nil, Errorf(KindValidation, "the arguments must be a JSON object").
 			Suggest("send an object such as {}, with the properties of the tool's input schema")
+	}
+	if name := schema.Twice(raw); name != "" {
+		return nil, Errorf(KindValidation, "%q is given twice", name).
+			Suggest("give each argument, and each member of an object in one, once")
 	}
 	before := len(args)
 	for _, name := range hostArguments {

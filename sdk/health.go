@@ -49,7 +49,7 @@ func (h *Handler) CheckHealth(ctx context.Context) ([]HealthCheck, error) {
 	checks := make([]HealthCheck, len(h.probes))
 	var wg sync.WaitGroup
 	for i, p := range h.probes {
-		wg.Go(func() { checks[i] = p.check(ctx, h.env()) })
+		wg.Go(func() { checks[i] = p.check(ctx, h.env(ctx)) })
 	}
 	wg.Wait()
 	if len(checks) > tool.MaxHealthChecks { // then those that matter

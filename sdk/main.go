@@ -22,6 +22,8 @@ const closeWait = 2 * time.Second
 // tool started is left.
 //
 // Run by hand, the program says what it is, and what to do with it: flags --version, --describe and --help.
+// With --debug it serves hosts that a person attaches to it (gatehouse plugin debug), until SIGINT or
+// SIGTERM.
 func Main(p Plugin) int {
 	h, err := NewHandler(p)
 	if err != nil {
@@ -35,6 +37,27 @@ func Main(p Plugin) int {
 	defer stop()
 	ctx = lifeline(ctx, os.Stdin)
 	return serve(ctx, h, wire.Serve)
+}
+
+// serveAttached serves hosts that come to the process: one that was started by hand, mostly under a debugger.
+// No host ends it, so that another can be attached.
+func serveAttached(h *Handler, stdout, stderr io.Writer) int {
+	m := h.manifest
+	l, err := wire.ListenDebug(m.Name)
+	if err != nil {
+		fmt.Fprintln(stderr, "debug:", err)
+		return 1
+	}
+	defer l.Close() // removes the socket, if that has not been done
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	fmt.Fprintf(stdout, "%s %s waits for a host; attach one, as often as you like: gatehouse plugin debug unix:%s\n",
+		m.Name, m.Version, l.Addr())
+	return serve(ctx, h, func(t tool.Handler) {
+		if err := wire.ServeDebug(ctx, l, t); err != nil {
+			fmt.Fprintln(stderr, "debug:", err)
+		}
+	})
 }
 
 // lifeline returns a context that ends when in does. The host holds the other end of the plugin's

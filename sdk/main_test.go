@@ -1,6 +1,7 @@
 package sdk_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
 	"github.com/gatehouse-mcp/gatehouse/sdk/command"
@@ -34,7 +37,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// sleeper is a plugin whose tool runs sleep(1).
+// chatty is a tool that explains itself.
+type chatty struct{ sdk.Tool }
+
+func (chatty) Help() string { return "I say it myself." }
+
+type depth struct {
+	Depth int `json:"depth" jsonschema:"how deep"`
+}
+
+func explain(context.Context, *sdk.Call, depth) (struct{}, error) { return struct{}{}, nil }
+
+// sleeper is a plugin whose first tool runs sleep(1).
 func sleeper(seconds string) sdk.Plugin {
 	return sdk.Plugin{Name: "sleeper", Version: "1.2.3", Tools: []sdk.Tool{command.New(command.Definition{
 		Definition: sdk.Definition{
@@ -43,7 +57,10 @@ func sleeper(seconds string) sdk.Plugin {
 		},
 		Program: command.Program{Name: "sleep", Install: "apt-get install coreutils"},
 		Fixed:   []string{seconds},
-	})}}
+	}),
+		sdk.Func(sdk.Definition{Name: "Explain", Description: "Explains."}, explain),
+		chatty{sdk.Func(sdk.Definition{Name: "Chatty", Description: "Talks."}, explain)},
+	}}
 }
 
 // alive reports whether a process has the word as an argument.
@@ -149,24 +166,98 @@ func TestNothingOutlivesThePlugin(t *testing.T) {
 	}
 }
 
+// runByHand runs the plugin as a person does.
+func runByHand(args ...string) (stdout, stderr string, code int) {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asPlugin+"=1")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // its status is looked at
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
 func TestByHand(t *testing.T) {
-	run := func(args ...string) (stdout, stderr string, code int) {
-		cmd := exec.Command(os.Args[0], args...)
-		cmd.Env = append(os.Environ(), asPlugin+"=1")
-		var out, errs bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		_ = cmd.Run() // its status is looked at
-		return out.String(), errs.String(), cmd.ProcessState.ExitCode()
-	}
-	if _, stderr, code := run(); code != 1 || !strings.Contains(stderr, "sleeper 1.2.3") ||
+	if _, stderr, code := runByHand(); code != 1 || !strings.Contains(stderr, "sleeper 1.2.3") ||
 		!strings.Contains(stderr, "Sleep ") || !strings.Contains(stderr, "plugins directory") {
 		t.Errorf("by hand: %d, stderr %q; want 1, the name, the tools, and what to do", code, stderr)
 	}
-	if stdout, _, code := run("--version"); code != 0 || stdout != "sleeper 1.2.3\n" {
+	if stdout, _, code := runByHand("--version"); code != 0 || stdout != "sleeper 1.2.3\n" {
 		t.Errorf("--version: %d, %q", code, stdout)
 	}
-	if stdout, _, code := run("--describe"); code != 0 || !strings.Contains(stdout, `"command": "sleep"`) ||
+	if stdout, _, code := runByHand("--describe"); code != 0 || !strings.Contains(stdout, `"command": "sleep"`) ||
 		!strings.Contains(stdout, `"layers": [`) || !strings.Contains(stdout, `"details": {`) {
 		t.Errorf("--describe: %d, %q", code, stdout)
+	}
+}
+
+func TestHelpIsForTheOneWhoAsks(t *testing.T) {
+	for _, flag := range []string{"--help", "-h"} {
+		stdout, stderr, code := runByHand(flag)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, "--debug") || !strings.Contains(stdout, "Sleep ") {
+			t.Errorf("%s: %d, %q, stderr %q; want the flags and the tools", flag, code, stdout, stderr)
+		}
+	}
+	for tool, want := range map[string][]string{
+		"Sleep":   {"Sleep", "It has no other use."},
+		"Explain": {"Explain: Explains.", "depth", "(integer, required)", "how deep"},
+		"Chatty":  {"I say it myself."},
+	} {
+		stdout, _, code := runByHand("--help", tool)
+		for _, text := range want {
+			if code != 0 || !strings.Contains(stdout, text) {
+				t.Errorf("--help %s: %d, %q, want %q in it", tool, code, stdout, text)
+			}
+		}
+	}
+	if _, stderr, code := runByHand("--help", "Slep"); code != 1 || !strings.Contains(stderr, "Chatty, Explain, Sleep") {
+		t.Errorf("--help of a tool that is not there: %d, %q, want those that are", code, stderr)
+	}
+	if stdout, _, _ := runByHand("--describe"); !strings.Contains(stdout, `"help": "I say it myself."`) {
+		t.Errorf("--describe = %q, want what a tool says of itself in it", stdout)
+	}
+}
+
+func TestUnderADebuggerAPluginOutlivesItsHosts(t *testing.T) {
+	temp, err := os.MkdirTemp("", "gs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(temp) })
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	cmd := exec.Command(os.Args[0], "--debug")
+	cmd.Env = append(os.Environ(), asPlugin+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }() // if it has not ended by then
+	said, err := bufio.NewReader(out).ReadString('\n')
+	path := wire.DebugSocket("sleeper")
+	if err != nil || !strings.HasSuffix(said, ": gatehouse plugin debug unix:"+path+"\n") {
+		t.Fatalf("--debug says %q (%v), want one line with what to type", said, err)
+	}
+	for range 2 {
+		conn, err := grpc.NewClient("unix:"+path, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := wire.NewClient(conn).Describe(t.Context()); err != nil || m.Name != "sleeper" {
+			t.Errorf("Describe() = %s, %v, want sleeper", m.Name, err)
+		}
+		_ = conn.Close()
+	}
+	if _, stderr, code := runByHand("--debug"); code != 1 || !strings.Contains(stderr, "already") {
+		t.Errorf("a second one: %d, %q, want that there is one already", code, stderr)
+	}
+	_ = cmd.Process.Signal(syscall.SIGINT)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("on SIGINT it ends with %v, want 0", err)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("its socket is left")
 	}
 }

@@ -24,6 +24,9 @@
 // client ([Ask]). What changes or disturbs something is declared as intrusive ([Gate], and Gated of a flag): it needs
 // the operator's allow_intrusive, or a person who allows this one call. A plugin may offer [Prompt] values as well.
 //
+// A function connects with [Call.DialContext], which goes to the pinned targets of the call and elsewhere in scope,
+// and nowhere else; a host that it learns of on the way it holds to the scope with [Call.Pin] first.
+//
 // Package sdk/sdktest runs a plugin in a test, without a host.
 package sdk
 

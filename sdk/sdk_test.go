@@ -235,3 +235,17 @@ func TestNewHandlerRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestArgumentsThatAreGivenTwiceAreRefused: a struct would get the first "deep", and the schema see the second.
+func TestArgumentsThatAreGivenTwiceAreRefused(t *testing.T) {
+	b := sdktest.New(t, one(func(context.Context, *sdk.Call, input) (output, error) {
+		t.Error("the function was called")
+		return output{}, nil
+	}), sdktest.Options{})
+	for _, args := range []string{`{"count": 1, "count": 1}`, `{"count": 1, "names": [], "names": ["x"]}`} {
+		_, err := b.Call(t.Context(), "One", args)
+		if sdk.KindOf(err) != sdk.KindValidation || !strings.Contains(err.Error(), "twice") {
+			t.Errorf("Call(%s) = %v, want a %s", args, err, sdk.KindValidation)
+		}
+	}
+}

@@ -36,7 +36,7 @@ func (t *Tool) access(env sdk.Env, path string) (a access, err error) {
 		if n.Kind != sdk.NeedCapability {
 			continue
 		}
-		if available(n.Name) {
+		if t.handedOn(env, n.Name) {
 			a.capabilities = append(a.capabilities, n.Name)
 			continue
 		}
@@ -52,6 +52,14 @@ func (t *Tool) access(env sdk.Env, path string) (a access, err error) {
 		}
 	}
 	return a, nil
+}
+
+// handedOn reports whether this process can hand a capability on to the program.
+func (t *Tool) handedOn(env sdk.Env, capability string) bool {
+	if s := env.StandIn(t.def.Program.Name); s != nil {
+		return !slices.Contains(s.Lacks, capability)
+	}
+	return available(capability)
 }
 
 // without says how the program does without a capability, or "".

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
@@ -36,6 +35,9 @@ func (t *Tool) build() (err error) {
 		return errors.New("of Output and Open, which belong together, only one is set")
 	}
 	if t.table, err = newTable(d.Flags, d.Joined); err != nil {
+		return err
+	}
+	if err := t.adoptGetopt(); err != nil {
 		return err
 	}
 	if err := t.checkTemplates(); err != nil {
@@ -101,12 +103,15 @@ func (t *Tool) inputSchema() (*schema.Checker, error) {
 		extra["examples"] = d.Examples
 	}
 	props = append(props, property(argExtra, false, extra))
-	for _, p := range d.Input {
-		if slices.Contains(hostArguments, p.Name) {
-			return nil, fmt.Errorf("%s is an argument of the host's; choose another name", p.Name)
-		}
-		props = append(props, schema.Property(p))
+	inputs, all, err := t.properties()
+	if err != nil {
+		return nil, err
 	}
+	t.inputs = inputs
+	for _, p := range all {
+		props = append(props, schema.Property{Name: p.Name, Schema: p.Schema, Required: p.Required})
+	}
+	t.arguments = props
 	return schema.Object(props)
 }
 
@@ -145,6 +150,12 @@ func (t *Tool) flagHelp() string {
 	allowed, gated := t.table.usages()
 	help := fmt.Sprintf("Flags of %s, separated by blanks, without quoting; no targets here. Allowed: %s.",
 		t.def.Program.Name, strings.Join(allowed, " "))
+	if defaults := t.table.defaultNames(); len(defaults) > 0 {
+		help += " Unless given: " + strings.Join(defaults, ", ") + "."
+	}
+	if t.table.getopt != nil {
+		help += " Spelled as the program itself takes them: long ones may be abbreviated, letters joined."
+	}
 	if len(gated) > 0 {
 		help += " Only where the operator has set allow_intrusive: " + strings.Join(gated, " ") + "."
 	}

@@ -25,6 +25,7 @@ import (
 	"encoding/json"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/sdk/internal/schema"
 	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 )
 
@@ -47,7 +48,7 @@ const (
 
 // defaultBytes is what extra_args may consist of besides blanks: nothing that any shell, or any reader
 // of a command line, takes for more than itself.
-const defaultBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789,.:=_/-"
+const defaultBytes = Alphanumeric + ",.:=_/-"
 
 // Definition declares a tool that runs a program. Program and Flags are required, and of the embedded
 // definition Name and Description; schemas, Facts, Targets and Intrusive are filled in from the rest.
@@ -57,6 +58,7 @@ type Definition struct {
 	Program   Program
 	Target    Form
 	Flags     []Flag     // the table, in the order in which help shows it
+	Getopt    *Getopt    // how the program reads its command line; nil: exact spellings alone are taken
 	Joined    []string   // prefixes whose letters may be joined: with "-s", -sSV is read as -sS -sV
 	Templates []Template // flags under a name
 	Fields    []Field    // arguments that are flags in another form
@@ -78,8 +80,22 @@ type Definition struct {
 	// Able says why this machine cannot run a request that policy allows, such as for want of a right; a call is
 	// refused with it, and a plan tells it next to the verdict. nil: it always can.
 	Able func(*Job) error
-	// Argv writes the options, between Fixed and the target; nil: [Job.Args].
+	// Argv writes the options, between Fixed and the operands; nil: [Job.Args]. Flags that must stand Last are
+	// at the end of Job.Args, and must stay there.
 	Argv func(*Job) []string
+	// Operands write what stands last, in place of "--" and the pinned target, for a program that wants it in
+	// another form, such as a URL: the author's own words, the target's Literal, and what a grammar has read
+	// ([Job.Value]). One that begins with a hyphen is not run (unknown: it is the author's bug), unless "--"
+	// stands before it. nil: "--" and [sdk.Target.Literal].
+	Operands func(*Job) []string
+	// Again is asked when a run has ended by itself, with this outcome of that run, and its output has been
+	// read. It may change the job for another run, such as its Target, where a redirect leads elsewhere; take
+	// that from [Job.Pin]. argv is written anew from the job, which is held once more to the scope, to what
+	// excludes what, and to allow_intrusive. There are at most 10 runs, within one deadline and the same caps,
+	// each told to the host; a call that a person allowed has one. What was not done for that is in the notes of
+	// the metadata, the count of runs is in "runs". An error is treated as one of Reader.Data is. nil: there is
+	// one run.
+	Again func(ctx context.Context, j *Job, out sandbox.Outcome) (bool, error)
 
 	// Output is a value of the type that Reader.Data returns; its JSON Schema is the tool's. nil: no data.
 	Output any
@@ -88,8 +104,10 @@ type Definition struct {
 	Open func(j *Job, progress func(sdk.Progress)) Reader
 
 	// Hide names lines of stdout that no caller wants to see, such as a program's own progress lines; the
-	// reader still gets them. nil: none.
+	// reader still gets them. Of a line of more than 4 KiB it sees the beginning. nil: none.
 	Hide func(line string) bool
+	// HideStderr does the same for stderr.
+	HideStderr func(line string) bool
 
 	// Probes look at what the tool needs besides its program. Each need has a probe already; one of its name
 	// here takes its place.
@@ -127,18 +145,23 @@ type Template struct {
 type Field struct {
 	Name string
 	Flag string // of the table
-	// Schema is the JSON Schema, with a single type: a string, an integer or a number, which is the flag's
-	// value; an array of strings, which is joined with commas; or a boolean for a flag without a value, where
+	// Schema is the JSON Schema; nil: what the flag's grammar says, with its About. It has a single type: a
+	// string, an integer or a number, which is the flag's value; an array of strings, which is joined with
+	// commas, or for a Repeatable flag one option of each item; or a boolean for a flag without a value, where
 	// false takes it out of a template and of the defaults. A text or an array that is empty says nothing.
-	// Without a description it gets one from the flag.
+	// Without a description it gets one from the flag. It must not have wider bounds than the grammar.
 	Schema json.RawMessage
 }
 
 // Property is a further argument of the tool.
 type Property struct {
 	Name     string
-	Schema   json.RawMessage // JSON Schema; describe it, people and models read that
+	Schema   json.RawMessage // JSON Schema; describe it, people and models read that. nil: that of Value
 	Required bool
+	// Value reads the argument, as the value of a flag is read: what Argv and Operands write of a caller's text
+	// they take from [Job.Value]. Zero: nothing is read but the schema; then a text must have a pattern or an
+	// enum in it where there are Operands.
+	Value Grammar
 }
 
 // Tool is a tool that runs a program.
@@ -147,6 +170,9 @@ type Tool struct {
 	spec      sdk.Spec
 	table     table
 	fieldList []field
+	inputs    []argument        // of Definition.Input, those with a grammar
+	fixed     []found           // Definition.Fixed as the program reads it; nil without Getopt
+	arguments []schema.Property // of the tool, in order
 	schemas   schemas
 	program   *locator
 	files     sandbox.Files
@@ -177,12 +203,12 @@ func (t *Tool) Spec() sdk.Spec { return t.spec }
 
 // Plan says what Call would run.
 func (t *Tool) Plan(_ context.Context, env sdk.Env, r sdk.Request) (sdk.Plan, error) {
-	j, args, err := t.prepare(env.Policy, r)
+	j, l, err := t.prepare(env, r)
 	if err != nil {
 		return sdk.Plan{Tokens: j.verdicts(), Notes: j.notes}, err
 	}
-	p := sdk.Plan{Tokens: j.explain(args), Notes: j.notes}
-	path, missing := t.program.find()
+	p := sdk.Plan{Tokens: j.explain(l), Notes: j.notes}
+	path, missing := t.program.find(env)
 	if missing != nil {
 		path = t.def.Program.Name
 		p.Notes = append(p.Notes, missing.Message+"; "+missing.Suggestion)
@@ -194,6 +220,6 @@ func (t *Tool) Plan(_ context.Context, env sdk.Env, r sdk.Request) (sdk.Plan, er
 		}
 	}
 	p.Verdict, p.Rule = sdk.Accept, "every flag is in the table and within its bounds, and nothing conflicts"
-	p.Argv = append([]string{path}, args...)
+	p.Argv = append([]string{path}, l.words...)
 	return p, nil
 }

@@ -68,7 +68,7 @@ func (o *Option) at(args []string) int {
 			return 1
 		}
 	case f.forms()&Next == 0:
-		if rest, ok := strings.CutPrefix(args[0], f.Name); ok && rest == v {
+		if args[0] == f.with(v) {
 			return 1
 		}
 	case len(args) > 1 && args[0] == f.Name && args[1] == v:
@@ -88,6 +88,12 @@ func (o Option) gatedBy() string {
 // token is the verdict on an option that is understood.
 func (o Option) token(text string, p sdk.Policy) sdk.Token {
 	t := sdk.Token{Text: text, Verdict: sdk.Accept, Why: o.from.String() + ": " + about(o.Flag)}
+	if o.as != "" {
+		t.Why += "; " + o.as
+	}
+	if o.Flag.Last {
+		t.Why += "; it stands behind all others"
+	}
 	switch why := o.gatedBy(); {
 	case why != "" && p.AllowIntrusive:
 		t.Why += "; intrusive, and allowed: " + why
@@ -106,32 +112,21 @@ type said struct {
 
 // Explain tells the reader of a plan where words that Definition.Argv writes, and that are no option's, came
 // from: j.Explain("-sC, without the scripts that reach beyond the target", "--script", expression). It goes
-// for words of Definition.Fixed too.
+// for words of Definition.Fixed and Definition.Operands too.
 func (j *Job) Explain(why string, words ...string) {
 	if len(words) > 0 {
 		j.said = append(j.said, said{words: words, why: why})
 	}
 }
 
-// explain says of each piece of args where it came from, in the order of argv. Options that have no words of
-// their own there come last, before the target.
-func (j *Job) explain(args []string) []sdk.Token {
-	e := explainer{job: j, used: make([]bool, len(j.options)), tokens: make([]sdk.Token, 0, len(args))}
-	fixed := len(j.tool.def.Fixed)
-	end := len(args)
-	if j.tool.def.Target != NoTarget {
-		end -= 2 // "--" and the target
-	}
-	e.fixed(args[:fixed])
-	e.written(args[fixed:end])
+// explain says of each piece of argv where it came from, in its order. Options that have no words of their
+// own there come last, before the operands.
+func (j *Job) explain(l line) []sdk.Token {
+	e := explainer{job: j, used: make([]bool, len(j.options)), tokens: make([]sdk.Token, 0, len(l.words))}
+	e.fixed(l.words[:l.options])
+	e.written(l.words[l.options:l.operands])
 	e.rest()
-	if end < len(args) {
-		why := "argument " + argTarget
-		if j.Target.Label != "" && j.Target.Label != args[end+1] {
-			why += ": " + j.Target.Label + " is pinned to this"
-		}
-		e.add(strings.Join(args[end:], " "), why)
-	}
+	e.operands(l.words[l.operands:])
 	return e.tokens
 }
 
@@ -218,6 +213,41 @@ func (e *explainer) option(args []string) int {
 		}
 	}
 	return 0
+}
+
+// operands tells of what stands last.
+func (e *explainer) operands(args []string) {
+	if e.job.tool.def.Operands == nil && len(args) > 0 { // "--" and the target
+		e.add(strings.Join(args, " "), e.job.whyTarget(args[1]))
+		return
+	}
+	for len(args) > 0 {
+		n := e.author(args)
+		if n == 0 {
+			n = 1
+			e.add(args[0], e.job.whyOperand(args[0]))
+		}
+		args = args[n:]
+	}
+}
+
+// whyOperand says where an operand came from that the author does not explain.
+func (j *Job) whyOperand(word string) string {
+	switch {
+	case word == "--":
+		return "what follows is no option"
+	case j.Target.Prefix.IsValid() && strings.Contains(word, j.Target.Literal()):
+		return j.whyTarget(j.Target.Literal())
+	}
+	return "operand, written by " + j.tool.def.Name
+}
+
+func (j *Job) whyTarget(literal string) string {
+	why := "argument " + argTarget
+	if j.Target.Label != "" && j.Target.Label != literal {
+		why += ": " + j.Target.Label + " is pinned to this"
+	}
+	return why
 }
 
 // rest tells of options that argv has not as they are.

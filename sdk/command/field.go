@@ -1,10 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
@@ -13,9 +13,8 @@ import (
 
 // field is a Field with what its declaration means.
 type field struct {
-	name  string
+	argument
 	flag  *Flag
-	kind  string // the JSON Schema's type
 	input schema.Property
 }
 
@@ -33,50 +32,61 @@ func (t *Tool) fields() ([]field, error) {
 }
 
 func (t *table) field(d Field) (field, error) {
-	f := field{name: d.Name, flag: t.byName[d.Flag]}
+	f := field{flag: t.byName[d.Flag]}
 	switch {
-	case d.Name == "" || slices.Contains(hostArguments, d.Name):
-		return f, fmt.Errorf("%q is not free; choose another name", d.Name)
 	case f.flag == nil:
 		return f, fmt.Errorf("flag %s is not in the table", d.Flag)
 	case f.flag.Refused != "":
 		return f, fmt.Errorf("flag %s is refused", d.Flag)
 	}
-	var keywords map[string]any
-	if err := json.Unmarshal(d.Schema, &keywords); err != nil {
-		return f, fmt.Errorf("not a JSON Schema: %w", err)
+	f.argument = argument{name: d.Name, grammar: f.flag.Value, flag: f.flag.Name, list: f.flag.Repeatable}
+	raw := d.Schema
+	if raw == nil {
+		raw = f.flag.schema()
 	}
-	f.kind, _ = keywords["type"].(string)
-	if err := f.checkKind(keywords); err != nil {
+	keywords, err := f.declare(raw)
+	if err != nil {
 		return f, err
 	}
-	if about, _ := keywords["description"].(string); about == "" {
+	if err := f.checkKind(); err != nil {
+		return f, err
+	}
+	if about, _ := keywords["description"].(string); about == "" && d.Schema != nil {
 		keywords["description"] = f.help()
+	} else if about == "" {
+		keywords["description"] = f.flag.help()
 	}
 	f.input = property(d.Name, false, keywords)
 	return f, nil
 }
 
+// schema is the JSON Schema of a flag as a field: what its grammar says, a list of that where the flag may be
+// repeated, or whether it is given.
+func (f *Flag) schema() json.RawMessage {
+	switch {
+	case f.Value.Read == nil:
+		return json.RawMessage(`{"type": "boolean"}`)
+	case f.Repeatable:
+		return schemaOf(map[string]any{"type": "array", "items": f.Value.schema()})
+	}
+	return f.Value.schema()
+}
+
 // checkKind holds the type of the schema to what the flag can be made of.
-func (f field) checkKind(keywords map[string]any) error {
+func (f field) checkKind() error {
 	valued := f.flag.Value.Read != nil
-	switch items, _ := keywords["items"].(map[string]any); {
+	switch {
 	case f.kind == "boolean" && valued && !f.flag.Optional:
 		return fmt.Errorf("it is a boolean, and flag %s has a value", f.flag.Name)
 	case f.kind == "boolean":
 		return nil
-	case !slices.Contains([]string{"string", "integer", "number", "array"}, f.kind):
-		return fmt.Errorf("type %q: allowed are string, integer, number, boolean, and array of strings",
-			f.kind)
 	case !valued:
 		return fmt.Errorf("it is of type %s, and flag %s has no value", f.kind, f.flag.Name)
-	case f.kind == "array" && items["type"] != "string":
-		return fmt.Errorf("the items of an array must be of type string")
 	}
-	return nil
+	return f.checkBounds()
 }
 
-// help describes a field whose author did not.
+// help describes a field whose author wrote a schema without a description.
 func (f field) help() string {
 	help := fmt.Sprintf("The same as the flag %s", f.flag.usage())
 	if f.flag.About != "" {
@@ -88,57 +98,30 @@ func (f field) help() string {
 	return help + "."
 }
 
-// value reads what a caller sent, which fits the schema by now, as the flag's value would be written. There
-// is none for a text or a list that is empty: that says nothing.
-func (f field) value(raw json.RawMessage) (text string, on bool, err error) {
-	switch f.kind {
-	case "boolean":
-		err = json.Unmarshal(raw, &on)
-		return "", on, err
-	case "string":
-		err = json.Unmarshal(raw, &text)
-	case "array":
-		var items []string
-		err = json.Unmarshal(raw, &items)
-		text = strings.Join(items, ",")
-		if text == "" && len(items) > 0 {
-			text = "," // which no grammar takes
-		}
-	default:
-		text, err = plain(string(raw))
+// help describes a flag as an argument, by its declaration alone.
+func (f *Flag) help() string {
+	help := sentence(cmp.Or(f.About, "The same as the flag "+f.Name))
+	if f.Value.Want != "" {
+		help += ": " + f.Value.Want
 	}
-	return text, text != "", err
-}
-
-// plain writes a JSON number without an exponent and needless zeros.
-func plain(number string) (string, error) {
-	if strings.Trim(number, "0123456789") == "" {
-		return number, nil
-	}
-	v, err := strconv.ParseFloat(number, 64)
-	return strconv.FormatFloat(v, 'f', -1, 64), err
-}
-
-// checkText holds the text of a field to the bytes of extra_args. One that could be taken for a flag is
-// refused whatever its grammar says; "-" alone is a value of its own, such as all ports.
-func (f field) checkText(t *Tool, text string, p sdk.Policy) error {
-	if f.kind != "string" && f.kind != "array" {
-		return nil // digits, written here
-	}
-	if err := t.checkBytes("argument "+f.name, text, p); err != nil {
-		return err.Suggest("allowed is %s", f.flag.Value.Want)
-	}
+	help += "."
 	switch {
-	case strings.Contains(text, " "):
-		return sdk.Errorf(sdk.KindValidation, "argument %s: %s has a blank", f.name, quoted(text)).
-			Suggest("allowed is %s", f.flag.Value.Want)
-	case len(text) > 1 && text[0] == '-':
-		return sdk.Errorf(sdk.KindValidation, "argument %s: %s begins with a hyphen, as flags do", f.name,
-			quoted(text)).
-			Suggest("give the value alone, without %s; allowed is %s", f.flag.Name, f.flag.Value.Want)
+	case f.Default == On && f.Value.Read == nil:
+		help += " On unless false is given."
+	case f.Default != "":
+		help += " " + f.Default + " unless given."
 	}
-	return nil
+	if f.Gated != "" {
+		help += " Needs allow_intrusive: " + f.Gated + "."
+	}
+	if f.Value.gated != "" {
+		help += " Needs allow_intrusive " + f.Value.gated + "."
+	}
+	return help
 }
+
+// sentence begins a clause with a capital.
+func sentence(clause string) string { return strings.ToUpper(clause[:1]) + clause[1:] }
 
 // readFields turns the fields that the caller gave into options, and notes those that are off.
 func (j *Job) readFields(given []Option) ([]Option, error) {
@@ -148,43 +131,36 @@ func (j *Job) readFields(given []Option) ([]Option, error) {
 		if _, ok := j.input[f.name]; !ok {
 			continue
 		}
-		text, on, err := f.value(j.raw(f.name))
-		if err != nil {
-			return options, sdk.Errorf(sdk.KindValidation, "argument %s: %w", f.name, err).
-				Suggest("allowed is %s", f.flag.Value.Want)
-		}
-		o := Option{Flag: f.flag, from: source{kind: fromField, name: f.name}}
-		if !on && f.kind == "boolean" {
-			err = j.switchOff(f, given)
-		}
+		mine, err := j.readField(f, given)
 		if err != nil {
 			return options, err
 		}
-		if !on {
-			continue
-		}
-		if f.kind != "boolean" {
-			if o.Value, err = j.fieldValue(f, text); err != nil {
+		if len(mine) > 0 {
+			if err := rivals(mine[0], given, options); err != nil {
 				return options, err
 			}
 		}
-		if err := rivals(o, given, options); err != nil {
-			return options, err
-		}
-		options = append(options, o)
+		options = append(options, mine...)
 	}
 	return options, nil
 }
 
-func (j *Job) fieldValue(f *field, text string) (Value, error) {
-	if err := f.checkText(j.tool, text, j.Policy); err != nil {
-		return Value{}, err
+// readField makes the options of one field.
+func (j *Job) readField(f *field, given []Option) ([]Option, error) {
+	o := Option{Flag: f.flag, from: source{kind: fromField, name: f.name}}
+	if f.kind == "boolean" {
+		if j.input[f.name] == true {
+			return []Option{o}, nil
+		}
+		return nil, j.switchOff(f, given)
 	}
-	v, err := f.flag.Value.Read(text, j.Policy)
-	if err != nil {
-		return Value{}, badValue("argument "+f.name, text, err, f.flag)
+	values, err := j.readArgument(&f.argument)
+	var options []Option
+	for _, v := range values {
+		o.Value = v
+		options = append(options, o)
 	}
-	return v, nil
+	return options, err
 }
 
 // switchOff keeps a flag out that a template or a default would bring in.

@@ -19,8 +19,8 @@ const (
 // Flag is one entry of the table: a flag that callers may write, or one that they may not and should be
 // told why.
 type Flag struct {
-	// Name is the exact spelling, and that of argv; abbreviations are not taken. Aliases are other
-	// spellings of it.
+	// Name is the exact spelling, and that of argv. Aliases are other spellings of it. Abbreviations are not
+	// taken, unless Definition.Getopt says how the program takes them.
 	Name    string
 	Aliases []string
 
@@ -29,8 +29,14 @@ type Flag struct {
 	Value    Grammar
 	Optional bool
 	// Write says how the value may be written. Zero: --name value and --name=value, or for one letter
-	// -n value and -nvalue. In argv the value is a word of its own wherever Next is allowed.
+	// -n value and -nvalue. In argv the value is a word of its own wherever Next is allowed, otherwise it stands
+	// behind an equals sign where that is, and else it is attached.
 	Write Writing
+
+	// Default is the value that is added when the caller gave neither the flag nor another of its group, and
+	// nothing that conflicts with it; [On] for a flag without a value. A field that is false keeps it out. It is
+	// read as a caller's value is, and the plan tells of it. Empty: none.
+	Default string
 
 	Gated   string // why it needs allow_intrusive; empty: it does not
 	Refused string // why it is never taken; empty: it is
@@ -40,6 +46,7 @@ type Flag struct {
 	Requires   []string // of these one must be given with it
 	Repeatable bool     // may be given more than once
 	Implied    bool     // always on: taken, and left out of argv because Fixed has it
+	Last       bool     // must stand behind all other options in argv
 
 	About string // one clause for people
 
@@ -49,6 +56,8 @@ type Flag struct {
 // forms is Write with its zero filled in.
 func (f *Flag) forms() Writing {
 	switch {
+	case f.Optional && strings.HasPrefix(f.Name, "--"):
+		return Equals
 	case f.Optional:
 		return Attached
 	case f.Write != 0:
@@ -59,27 +68,31 @@ func (f *Flag) forms() Writing {
 	return Next | Attached
 }
 
-// usage is the flag as help shows it.
+// usage is the flag as a caller may write it.
 func (f *Flag) usage() string {
 	if f.Value.Want == "" {
 		return f.Name
 	}
-	sep := " "
-	if f.forms()&Next == 0 {
-		sep = ""
-	}
 	if f.Optional {
-		return f.Name + "[" + f.Value.Want + "]"
+		return f.Name + "[" + f.glue() + f.Value.Want + "]"
 	}
-	return f.Name + sep + "<" + f.Value.Want + ">"
+	return f.Name + f.glue() + "<" + f.Value.Want + ">"
+}
+
+// glue is what stands between the flag and its value in argv; a blank: they are two words.
+func (f *Flag) glue() string {
+	switch forms := f.forms(); {
+	case forms&Next != 0:
+		return " "
+	case forms&Equals != 0:
+		return "="
+	}
+	return ""
 }
 
 // with is the flag with a value, as callers write it.
 func (f *Flag) with(value string) string {
-	if f.forms()&Next == 0 {
-		return f.Name + value
-	}
-	return f.Name + " " + value
+	return f.Name + f.glue() + value
 }
 
 // check says what is wrong with a declaration, or "".
@@ -90,24 +103,34 @@ func (f *Flag) check() string {
 		}
 	}
 	switch {
-	case f.Refused != "":
+	case f.Refused != "" && f.Default == "":
 		return ""
 	case f.Value.Read == nil && (f.Optional || f.Write != 0):
 		return fmt.Sprintf("flag %s: it takes no value, but says how to write one", f.Name)
 	case f.Value.Read != nil && f.Value.Want == "":
 		return fmt.Sprintf("flag %s: its grammar does not say what it wants", f.Name)
 	}
-	return ""
+	why := f.Value.check()
+	if why == "" {
+		why = f.checkDefault()
+	}
+	if why != "" {
+		why = fmt.Sprintf("flag %s: %s", f.Name, why)
+	}
+	return why
 }
 
 // table finds flags.
 type table struct {
-	byName map[string]*Flag // spelling -> flag
-	joined []string
-	flags  []Flag
+	byName   map[string]*Flag // spelling -> flag
+	joined   []string
+	flags    []Flag
+	defaults []*Flag // those that have one
 
 	names   []spelling // of byName, to find what an unknown one may mean
 	longest int        // bytes of a name
+	hasLast bool       // some flag must stand last
+	getopt  *getopt    // how the program reads; nil: exact spellings alone are taken
 }
 
 func newTable(flags []Flag, joined []string) (table, error) {
@@ -116,6 +139,10 @@ func newTable(flags []Flag, joined []string) (table, error) {
 		f := &t.flags[i]
 		if why := f.check(); why != "" {
 			return t, fmt.Errorf("%s", why)
+		}
+		t.hasLast = t.hasLast || f.Last
+		if f.Default != "" {
+			t.defaults = append(t.defaults, f)
 		}
 		for _, name := range append([]string{f.Name}, f.Aliases...) {
 			if t.byName[name] != nil {
@@ -126,6 +153,13 @@ func newTable(flags []Flag, joined []string) (table, error) {
 		}
 	}
 	t.names = t.spellings()
+	for i, f := range t.defaults {
+		for _, other := range t.defaults[:i] {
+			if f.Group != "" && f.Group == other.Group {
+				return t, fmt.Errorf("flags %s and %s of group %s both have a default", other.Name, f.Name, f.Group)
+			}
+		}
+	}
 	for i := range t.flags {
 		for _, name := range slices.Concat(t.flags[i].Conflicts, t.flags[i].Requires) {
 			if t.byName[name] == nil {

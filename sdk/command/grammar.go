@@ -1,6 +1,7 @@
 package command
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -20,6 +21,13 @@ type Grammar struct {
 	Want string // what is allowed, for people: "a whole number from 0 to 10"
 	// Read understands a value, or says what is wrong with it; it must not be looser than Want.
 	Read func(text string, p sdk.Policy) (Value, error)
+	// Schema is the JSON Schema of a value, with a single type, for a [Field] or a [Property] that has none of
+	// its own; nil: a text. It may be looser than Read, which has the better words; descriptions come from Want.
+	Schema json.RawMessage
+	// Bytes are what a value may consist of in a field or a property, besides Definition.Bytes: printable ASCII.
+	Bytes string
+
+	gated string // which values need allow_intrusive, and why
 }
 
 // Value is what a flag's value means.
@@ -31,9 +39,20 @@ type Value struct {
 	Gated    string        // why this value needs allow_intrusive; empty: it does not
 }
 
+// check says what is wrong with a grammar, or "".
+func (g Grammar) check() string {
+	for i := range len(g.Bytes) {
+		if g.Bytes[i] < ' ' || g.Bytes[i] > '~' {
+			return fmt.Sprintf("its grammar takes the byte %q, which is not printable ASCII", g.Bytes[i])
+		}
+	}
+	return ""
+}
+
 // GatedOutside lets numbers outside of lo..hi (seconds, for a Duration) through with allow_intrusive only.
 func (g Grammar) GatedOutside(lo, hi float64, why string) Grammar {
 	read := g.Read
+	g.gated = fmt.Sprintf("outside of %v to %v: %s", lo, hi, why)
 	g.Read = func(text string, p sdk.Policy) (Value, error) {
 		v, err := read(text, p)
 		if err == nil && (v.Number < lo || v.Number > hi) {
@@ -44,7 +63,7 @@ func (g Grammar) GatedOutside(lo, hi float64, why string) Grammar {
 	return g
 }
 
-// Where adds a condition that the number must fulfil.
+// Where adds a condition that a value must fulfil; want completes "must be".
 func (g Grammar) Where(want string, ok func(Value) bool) Grammar {
 	read := g.Read
 	g.Want += ", " + want
@@ -61,7 +80,8 @@ func (g Grammar) Where(want string, ok func(Value) bool) Grammar {
 // Int is a whole decimal number without sign or leading zero.
 func Int(lo, hi int64) Grammar {
 	return Grammar{
-		Want: fmt.Sprintf("a whole number from %d to %d", lo, hi),
+		Want:   fmt.Sprintf("a whole number from %d to %d", lo, hi),
+		Schema: schemaOf(map[string]any{"type": "integer", "minimum": lo, "maximum": hi}),
 		Read: func(text string, _ sdk.Policy) (Value, error) {
 			n, err := number(text)
 			if err == nil && (n < lo || n > hi) {
@@ -90,7 +110,8 @@ func number(text string) (int64, error) {
 // Decimal is a number with at most three decimals. It is written without needless zeros.
 func Decimal(lo, hi float64) Grammar {
 	return Grammar{
-		Want: fmt.Sprintf("a number from %v to %v with at most three decimals", lo, hi),
+		Want:   fmt.Sprintf("a number from %v to %v with at most three decimals", lo, hi),
+		Schema: schemaOf(map[string]any{"type": "number", "minimum": lo, "maximum": hi}),
 		Read: func(text string, _ sdk.Policy) (Value, error) {
 			whole, fraction, point := strings.Cut(text, ".")
 			n, err := number(whole)
@@ -117,7 +138,8 @@ func Duration(lo, hi time.Duration) Grammar {
 		unit   time.Duration
 	}{{"ms", time.Millisecond}, {"s", time.Second}, {"m", time.Minute}, {"h", time.Hour}}
 	return Grammar{
-		Want: fmt.Sprintf("a time from %s to %s, such as %s", brief(lo), brief(hi), times(lo, hi)),
+		Want:   fmt.Sprintf("a time from %s to %s, such as %s", brief(lo), brief(hi), times(lo, hi)),
+		Schema: schemaOf(map[string]any{"type": "string", "pattern": "^([0-9]{1,6}(ms|s|m|h)?)?$"}),
 		Read: func(text string, _ sdk.Policy) (Value, error) {
 			digits, suffix, unit := text, "s", time.Second
 			for _, u := range units {
@@ -162,14 +184,17 @@ func brief(d time.Duration) string {
 		return fmt.Sprintf("%dh", d/time.Hour)
 	case d >= time.Minute && d%time.Minute == 0:
 		return fmt.Sprintf("%dm", d/time.Minute)
+	case d%time.Second == 0:
+		return fmt.Sprintf("%ds", d/time.Second)
 	}
-	return d.String()
+	return fmt.Sprintf("%dms", d/time.Millisecond)
 }
 
 // Enum is one of some words.
 func Enum(words ...string) Grammar {
 	return Grammar{
-		Want: strings.Join(words, "|"),
+		Want:   strings.Join(words, "|"),
+		Schema: schemaOf(map[string]any{"type": "string", "enum": words}),
 		Read: func(text string, _ sdk.Policy) (Value, error) {
 			if !slices.Contains(words, text) {
 				return Value{}, errors.New("not one of the words")
@@ -182,7 +207,8 @@ func Enum(words ...string) Grammar {
 // Hex is one to most hexadecimal digits.
 func Hex(most int) Grammar {
 	return Grammar{
-		Want: fmt.Sprintf("1 to %d hexadecimal digits", most),
+		Want:   fmt.Sprintf("1 to %d hexadecimal digits", most),
+		Schema: texts("0123456789ABCDEFabcdef", most),
 		Read: func(text string, _ sdk.Policy) (Value, error) {
 			if text == "" || len(text) > most || strings.Trim(text, "0123456789abcdefABCDEF") != "" {
 				return Value{}, errors.New("not hexadecimal digits, or too many")
@@ -199,7 +225,8 @@ var errEmptyItem = errors.New("an empty item; there is a comma too many")
 // may be.
 func Addresses(most int) Grammar {
 	return Grammar{
-		Want: fmt.Sprintf("1 to %d addresses or networks in scope, separated by commas", most),
+		Want:   fmt.Sprintf("1 to %d addresses or networks in scope, separated by commas", most),
+		Schema: texts("0123456789./,", most*len("255.255.255.255/32,")),
 		Read: func(text string, p sdk.Policy) (Value, error) {
 			items := strings.Split(text, ",")
 			if len(items) > most {
@@ -207,7 +234,7 @@ func Addresses(most int) Grammar {
 			}
 			var v Value
 			for i, item := range items {
-				x, err := address(item, scope.Policy{Networks: p.Networks, MaxAddresses: p.MaxNetworkSize})
+				x, err := address(item, p, scope.OrNetwork)
 				if err != nil {
 					return Value{}, err
 				}
@@ -222,16 +249,34 @@ func Addresses(most int) Grammar {
 	}
 }
 
-func address(item string, p scope.Policy) (netip.Prefix, error) {
+// Address is one address in scope, for what a program connects to besides its target.
+func Address() Grammar {
+	return Grammar{
+		Want:   "one IPv4 address in scope",
+		Schema: texts("0123456789.", len("255.255.255.255")),
+		Read: func(text string, p sdk.Policy) (Value, error) {
+			x, err := address(text, p, scope.OneHost)
+			if err != nil {
+				return Value{}, err
+			}
+			return Value{Text: x.Addr().String(), Int: 1}, nil
+		},
+	}
+}
+
+func address(item string, p sdk.Policy, form scope.Form) (netip.Prefix, error) {
 	if item == "" {
 		return netip.Prefix{}, errEmptyItem
 	}
 	t, err := scope.Parse(item)
-	if err == nil && t.Name != "" {
+	switch {
+	case err == nil && t.Name != "" && form == scope.OneHost:
+		return netip.Prefix{}, errors.New("an address is wanted, no name")
+	case err == nil && t.Name != "":
 		return netip.Prefix{}, errors.New("an address or a network is wanted, no name")
 	}
 	if err == nil {
-		err = p.Admit(t, scope.OrNetwork)
+		err = scope.Policy{Networks: p.Networks, MaxAddresses: p.MaxNetworkSize}.Admit(t, form)
 	}
 	return t.Prefix, refusedAddress(err)
 }

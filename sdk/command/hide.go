@@ -2,8 +2,17 @@ package command
 
 import "bytes"
 
-// maxHidden is the most bytes of a line that may be held back to look at it; a longer one is shown.
+// maxHidden is the most bytes of a line that are held back to look at it; of a longer one they decide.
 const maxHidden = 4 << 10
+
+// rest is what becomes of the rest of a line that was too long to hold back.
+type rest int
+
+const (
+	undecided rest = iota // the line is held back
+	shown
+	dropped
+)
 
 // hider passes a stream on without the lines that drop names. Bytes of a line that is not complete yet are
 // held back.
@@ -11,8 +20,8 @@ type hider struct {
 	drop func(line string) bool
 	next func([]byte)
 
-	line  []byte // the beginning of a line, with its end when it is complete
-	shown bool   // the line was too long to hold back: what is left of it is shown
+	line []byte // the beginning of a line, with its end when it is complete
+	rest rest
 }
 
 func (h *hider) write(chunk []byte) {
@@ -29,21 +38,28 @@ func (h *hider) write(chunk []byte) {
 
 // part takes a piece of one line; last is whether it ends there.
 func (h *hider) part(piece []byte, last bool) {
-	if h.shown {
+	switch h.rest {
+	case shown:
 		h.next(piece)
-		h.shown = !last
-		return
+	case undecided:
+		h.line = append(h.line, piece...)
+		if last || len(h.line) > maxHidden {
+			h.flush()
+		}
 	}
-	h.line = append(h.line, piece...)
-	if last || len(h.line) > maxHidden {
-		h.shown = !last
-		h.flush()
+	if last {
+		h.rest = undecided
 	}
 }
 
 // flush passes on what is held back, unless it is to be dropped.
 func (h *hider) flush() {
-	if len(h.line) > 0 && !h.drop(string(bytes.TrimRight(h.line, "\r\n"))) {
+	if len(h.line) == 0 {
+		return
+	}
+	h.rest = dropped
+	if !h.drop(string(bytes.TrimRight(h.line, "\r\n"))) {
+		h.rest = shown
 		h.next(h.line)
 	}
 	h.line = h.line[:0]

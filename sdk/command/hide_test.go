@@ -7,7 +7,7 @@ import (
 
 func TestHideDropsWholeLinesHoweverTheyAreCut(t *testing.T) {
 	long := strings.Repeat("x", 3*maxHidden)
-	text := "a\nStats: 1\nb Stats:\nStats: 2\r\n" + long + "\nStats: 3\nend"
+	text := "a\nStats: 1\nb Stats:\nStats: 2\r\n" + long + "\nStats: 3" + long + "\nStats: 4\nend"
 	want := "a\nb Stats:\n" + long + "\nend"
 	for _, size := range []int{1, 2, 3, 7, 4096, len(text)} {
 		var got strings.Builder

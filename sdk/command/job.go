@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,17 +17,30 @@ import (
 type Job struct {
 	Target sdk.Target // pinned; zero for a tool without target
 	Policy sdk.Policy
+	// State is the author's own. What Open puts there, Again, Argv and Operands find during the same call; in a
+	// plan, and before Open, it is nil.
+	State any
 
 	tool    *Tool
+	env     sdk.Env
 	request json.RawMessage            // the arguments
 	input   map[string]any             // argument -> value, as encoding/json has it
 	exact   map[string]json.RawMessage // the same as it was sent; nil: nobody has asked yet
+	values  map[string][]Value         // argument with a grammar -> what it means
 	options []Option
 	off     map[*Flag]string // flag -> the field that is false
 	tokens  []sdk.Token      // of words among which one was rejected
 	said    []said
 	notes   []string
+	runs    int // that have begun
 }
+
+// Runs is how many runs of the program have begun: 0 in a plan and until the first begins, 2 when the second
+// runs.
+func (j *Job) Runs() int { return j.runs }
+
+// Pin holds a host that the output of the program named to the scope; see [sdk.Env.Pin].
+func (j *Job) Pin(ctx context.Context, text string) (sdk.Target, error) { return j.env.Pin(ctx, text) }
 
 // Option is a flag of the table with its value.
 type Option struct {
@@ -34,6 +48,7 @@ type Option struct {
 	Value Value // zero for a flag without value
 
 	from source
+	as   string // what was written, where it was read as the flag; empty: the flag itself
 }
 
 // Args writes the option as the program takes it.
@@ -46,7 +61,7 @@ func (o *Option) appendTo(args []string) []string {
 	case o.Value.Text == "":
 		return append(args, o.Flag.Name)
 	case o.Flag.forms()&Next == 0:
-		return append(args, o.Flag.Name+o.Value.Text)
+		return append(args, o.Flag.with(o.Value.Text))
 	}
 	return append(args, o.Flag.Name, o.Value.Text)
 }
@@ -143,10 +158,10 @@ func (j *Job) Default(words ...string) {
 	if p.parse(words); p.rejected != nil {
 		panic(fmt.Sprintf("command: default %q: %v", words, p.rejected))
 	}
+	given := len(j.options)
 	for _, o := range p.options {
-		if _, off := j.off[o.Flag]; !off && clash(j.options, o) == nil {
-			j.options = append(j.options, o)
-			j.notes = append(j.notes, "added "+o.String()+": the default when nothing of its kind is given")
+		if i := j.find(o.Flag); i < 0 || i >= given { // a flag that may be repeated may stand in words twice
+			j.add(o)
 		}
 	}
 }
@@ -168,12 +183,12 @@ func clash(options []Option, o Option) *Option {
 //	arguments   fit the schema; the target is the pinned one
 //	read        extra_args, fields and template by the table, into options
 //	conflicts   between options
-//	Defaults    the author's
+//	Defaults    of the table, and the author's; then what an option needs beside it
 //	Validate    the author's
 //	gate        a gated option needs allow_intrusive; last: what is wrong anyway is called wrong
-//	argv        Fixed, options, "--", target
-func (t *Tool) prepare(policy sdk.Policy, r sdk.Request) (*Job, []string, error) {
-	j := &Job{tool: t, Policy: policy}
+//	argv        Fixed, options, operands; and whether it says what the job says
+func (t *Tool) prepare(env sdk.Env, r sdk.Request) (*Job, line, error) {
+	j := &Job{tool: t, Policy: env.Policy, env: env}
 	steps := []func() error{
 		func() error { return j.arguments(r) },
 		j.read,
@@ -183,10 +198,11 @@ func (t *Tool) prepare(policy sdk.Policy, r sdk.Request) (*Job, []string, error)
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return j, nil, err
+			return j, line{}, err
 		}
 	}
-	return j, t.argv(j), nil
+	l, err := t.argv(j)
+	return j, l, err
 }
 
 func (j *Job) arguments(r sdk.Request) error {
@@ -199,8 +215,13 @@ func (j *Job) arguments(r sdk.Request) error {
 	if j.tool.def.Target == NoTarget {
 		return nil
 	}
-	var ok bool
-	if j.Target, ok = r.Target(argTarget); !ok || !j.Target.Prefix.IsValid() {
+	j.Target, _ = r.Target(argTarget)
+	return j.checkTarget()
+}
+
+// checkTarget holds the target to the scope and to its form.
+func (j *Job) checkTarget() error {
+	if !j.Target.Prefix.IsValid() {
 		return sdk.Errorf(sdk.KindValidation, "the target was not pinned to an address").
 			Suggest("call the tool through a host, which holds targets to the scope and resolves them")
 	}
@@ -258,6 +279,9 @@ func (j *Job) read() error {
 	if err != nil {
 		return err
 	}
+	if err := j.readInput(); err != nil {
+		return err
+	}
 	return j.apply(template)
 }
 
@@ -310,6 +334,14 @@ func (j *Job) conflicts() error {
 					Suggest("leave one of them out")
 			}
 		}
+	}
+	return nil
+}
+
+// requirements are what options need beside them, which a default may be.
+func (j *Job) requirements() error {
+	for i := range j.options {
+		o := &j.options[i]
 		if need := o.Flag.Requires; len(need) > 0 && !j.Has(need...) {
 			return sdk.Errorf(sdk.KindValidation, "%s needs %s", o.called(), strings.Join(need, " or ")).
 				Suggest("add %s, or leave %s out", need[0], o.called())
@@ -319,9 +351,16 @@ func (j *Job) conflicts() error {
 }
 
 func (j *Job) hooks(d Definition) error {
+	if err := j.defaults(); err != nil {
+		return err
+	}
 	if d.Defaults != nil {
 		d.Defaults(j)
 	}
+	if err := j.requirements(); err != nil {
+		return err
+	}
+	j.order()
 	if d.Validate == nil {
 		return nil
 	}
@@ -337,6 +376,16 @@ func (j *Job) gate() error {
 	if j.Policy.AllowIntrusive {
 		return nil
 	}
+	for i := range j.tool.inputs {
+		name := j.tool.inputs[i].name
+		for _, v := range j.values[name] {
+			if v.Gated != "" {
+				return sdk.Errorf(sdk.KindIntrusiveDenied, "argument %s needs allow_intrusive, which is off: %s", name,
+					v.Gated).
+					Suggest("give another value, or ask the operator to set security.allow_intrusive")
+			}
+		}
+	}
 	for i := range j.options {
 		o := &j.options[i]
 		if why := o.gatedBy(); why != "" {
@@ -346,19 +395,4 @@ func (j *Job) gate() error {
 		}
 	}
 	return nil
-}
-
-// argv writes the arguments. Exactly one positional argument can come of it: the pinned literal, behind
-// "--", so that not even a literal with a leading hyphen, were there one, could be taken for an option.
-func (t *Tool) argv(j *Job) []string {
-	args := append(make([]string, 0, len(t.def.Fixed)+2*len(j.options)+2), t.def.Fixed...)
-	if t.def.Argv != nil {
-		args = append(args, t.def.Argv(j)...)
-	} else {
-		args = j.appendArgs(args, nil)
-	}
-	if t.def.Target != NoTarget {
-		args = append(args, "--", j.Target.Literal())
-	}
-	return args
 }

@@ -46,8 +46,8 @@ func (t *Tool) needed(n sdk.Need) look {
 	case n.Name == t.def.Program.Name:
 		return t.checkProgram
 	}
-	return func(context.Context, sdk.Env) (string, error) {
-		path, missing := newLocator(Program{Name: n.Name, Install: n.Install}).find()
+	return func(_ context.Context, env sdk.Env) (string, error) {
+		path, missing := newLocator(Program{Name: n.Name, Install: n.Install}).find(env)
 		if missing != nil {
 			return "", missing.Suggest("%s", typed(n.Install))
 		}
@@ -58,7 +58,7 @@ func (t *Tool) needed(n sdk.Need) look {
 // checkProgram says where the program is, and in which version, as far as the tool wants to know.
 func (t *Tool) checkProgram(ctx context.Context, env sdk.Env) (string, error) {
 	l := t.program
-	path, missing := l.find()
+	path, missing := l.find(env)
 	if missing != nil {
 		missing.Message += "; looked in " + strings.Join(searchPath, ", ")
 		return "", missing.Suggest("%s", typed(l.program.Install))
@@ -93,10 +93,10 @@ func typed(install string) string {
 
 // checkCapability asks whether the program will have a capability, of this process or of its own file.
 func (t *Tool) checkCapability(env sdk.Env, n sdk.Need) (string, error) {
-	if available(n.Name) {
+	if t.handedOn(env, n.Name) {
 		return "handed on by the host", nil
 	}
-	path, missing := t.program.find()
+	path, missing := t.program.find(env)
 	if missing != nil {
 		return "", sdk.Errorf(sdk.KindNotFound, "nothing can be said without the program: %w", missing)
 	}

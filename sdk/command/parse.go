@@ -14,7 +14,7 @@ const maxExplained = 8
 
 // split cuts extra_args at runs of U+0020, and refuses whatever is not on the list of bytes.
 func (t *Tool) split(text string, policy sdk.Policy) ([]string, error) {
-	if err := t.checkBytes(argExtra, text, policy); err != nil {
+	if err := t.checkBytes(argExtra, text, "", policy); err != nil {
 		return nil, err
 	}
 	return fields(text), nil
@@ -42,8 +42,9 @@ func newByteSet(bytes string) (s byteSet) {
 	return s
 }
 
-// checkBytes holds the text of an argument to the length and the bytes of extra_args.
-func (t *Tool) checkBytes(name, text string, policy sdk.Policy) *sdk.Error {
+// checkBytes holds the text of an argument to the length and the bytes of extra_args, and to some further
+// bytes.
+func (t *Tool) checkBytes(name, text, further string, policy sdk.Policy) *sdk.Error {
 	limit := policy.MaxArgsLength
 	if t.def.MaxArgsLength > 0 {
 		limit = min(limit, t.def.MaxArgsLength)
@@ -53,7 +54,7 @@ func (t *Tool) checkBytes(name, text string, policy sdk.Policy) *sdk.Error {
 			Suggest("use less of it, or shorter lists")
 	}
 	for i := range len(text) {
-		if c := text[i]; c != ' ' && !t.bytes[c] {
+		if c := text[i]; c != ' ' && !t.bytes[c] && strings.IndexByte(further, c) < 0 {
 			_, size := utf8.DecodeRuneInString(text[i:]) // half a letter says nothing to a reader
 			err := sdk.Errorf(sdk.KindValidation, "%s: byte %d (%q) is not allowed", name, i+1,
 				text[i:i+size])
@@ -72,6 +73,7 @@ type parser struct {
 	from   source // of what is read
 	// telling is whether it makes the tokens.
 	telling bool
+	as      string // what the word at hand was read as, where it does not say so itself
 
 	words    []string // not yet read
 	options  []Option
@@ -98,8 +100,13 @@ func (p *parser) parse(words []string) {
 // word reads the next flag, with its value.
 func (p *parser) word() {
 	word := p.words[0]
+	flag := len(word) >= 2 && word[0] == '-' && word != "--"
+	if flag && p.table.getopt != nil {
+		p.resolve(word)
+		return
+	}
 	p.words = p.words[1:]
-	if len(word) < 2 || word[0] != '-' || word == "--" {
+	if !flag {
 		p.reject(word, p.stray(word))
 		return
 	}
@@ -144,11 +151,11 @@ func (p *parser) next(f *Flag, word string) {
 
 // flag takes a flag that is in the table. It was written as word and, perhaps, next.
 func (p *parser) flag(f *Flag, word, next, value string, hasValue bool) {
-	o := Option{Flag: f, from: p.from}
+	o := Option{Flag: f, from: p.from, as: p.as}
 	if hasValue {
 		var err error
 		if o.Value, err = f.Value.Read(value, p.policy); err != nil {
-			p.reject(spaced(word, next), badValue(f.Name, value, err, f))
+			p.reject(spaced(word, next), badValue(f.Name, value, err, f.Value))
 			return
 		}
 	}
@@ -192,7 +199,7 @@ func (p *parser) stray(word string) *sdk.Error {
 		return p.table.valueless(f, word)
 	case f.Value.Read == nil:
 	case !last.hasValue && f.reads(word, p.policy):
-		err.Suggest("write %s: the value of %s is attached to it", f.Name+word, f.Name)
+		err.Suggest("write %s: the value of %s is attached to it", f.with(word), f.Name)
 	case last.hasValue && f.reads(last.value+","+word, p.policy):
 		err.Suggest("write %s: the items of a list are separated by commas alone",
 			clipped(f.with(last.value+","+word)))
@@ -251,16 +258,16 @@ func refused(f *Flag) *sdk.Error {
 	return err.Suggest("leave it out")
 }
 
-// badValue is the error of a value that a flag's grammar does not read. It is called by the name under which
+// badValue is the error of a value that a grammar does not read. It is called by the name under which
 // the caller knows it.
-func badValue(name, value string, err error, f *Flag) *sdk.Error {
+func badValue(name, value string, err error, g Grammar) *sdk.Error {
 	if own := (*sdk.Error)(nil); errors.As(err, &own) {
 		named := own.About("", "")
 		named.Message = name + ": " + own.Message
 		return named
 	}
 	return sdk.Errorf(sdk.KindValidation, "%s: %s: %w", name, quoted(value), err).
-		Suggest("allowed is %s", f.Value.Want)
+		Suggest("allowed is %s", g.Want)
 }
 
 func twice(f, have *Flag) *sdk.Error {

@@ -23,7 +23,8 @@ func Ports(most int, prefixes ...string) Grammar {
 		want += ", each perhaps behind " + strings.Join(prefixes, " or ")
 	}
 	return Grammar{
-		Want: want,
+		Want:   want,
+		Schema: texts("0123456789,-"+strings.Join(prefixes, ""), most*len("65535-65535,")+most*8*len(prefixes)),
 		Read: func(text string, p sdk.Policy) (Value, error) {
 			if text == "-" {
 				return Value{Text: "1-" + strconv.Itoa(maxPort), Int: maxPort}, nil

@@ -44,7 +44,13 @@ type locator struct {
 func newLocator(p Program) *locator { return &locator{program: p} }
 
 // find returns the absolute path. It stays the same as long as there is a program there.
-func (l *locator) find() (string, *sdk.Error) {
+func (l *locator) find(env sdk.Env) (string, *sdk.Error) {
+	if s := env.StandIn(l.program.Name); s != nil { // a test's; nothing of it is kept
+		if s.Path == "" {
+			return "", l.missing()
+		}
+		return s.Path, nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.path == "" || !executable(l.path) {
@@ -100,7 +106,7 @@ func (l *locator) missing() *sdk.Error {
 
 // ready returns the path of a program that is new enough, and that nobody but its owners can change.
 func (l *locator) ready(ctx context.Context, env sdk.Env, d Definition) (string, error) {
-	path, missing := l.find()
+	path, missing := l.find(env)
 	if missing != nil {
 		return "", missing
 	}
@@ -126,6 +132,9 @@ func (l *locator) tooOld(path, have string, d Definition) *sdk.Error {
 
 // ask runs the program for its version, once for each file that stands at its path.
 func (l *locator) ask(ctx context.Context, env sdk.Env, d Definition, path string) (string, error) {
+	if s := env.StandIn(l.program.Name); s != nil {
+		return s.Version, nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", l.missing()

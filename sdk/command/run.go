@@ -29,46 +29,38 @@ var notRun = sdk.Result{ReturnCode: -1}
 //
 //	prepare     the same as for a plan
 //	located     the program is there and new enough; what a person allowed is this command and no other
-//	able        this machine can run it: with the layers around it, and the capabilities that it needs
-//	Exec        what is about to be executed, for the host's trail
-//	Env.Run     the sandbox; output becomes events, and goes through the reader
+//	run         for each run; as a rule there is one
+//	  able        this machine can run it: with the layers around it, and the capabilities that it needs
+//	  Exec        what is about to be executed, for the host's trail
+//	  Env.Run     the sandbox; output becomes events, and goes through the reader
+//	  Again       whether there is another one, and by which job
 //	result      returncode, data, metadata
 //	failure     deadline, cancel, limits: an error next to the result
 func (t *Tool) Call(
 	ctx context.Context, env sdk.Env, r sdk.Request, emit func(sdk.Event),
 ) (sdk.Result, error) {
-	j, args, err := t.prepare(env.Policy, r)
+	j, l, err := t.prepare(env, r)
 	if err != nil {
 		return notRun, err
 	}
-	path, err := t.located(ctx, env, r.Grant, args)
+	path, err := t.located(ctx, env, r.Grant, l.words)
 	if err != nil {
 		return notRun, err
 	}
-	var reader Reader
+	p := passage{tool: t, env: env, job: j, request: r, emit: emit, path: path}
 	if t.def.Open != nil {
-		reader = t.def.Open(j, func(p sdk.Progress) { emit(sdk.Event{Progress: &p}) })
+		p.reader = t.def.Open(j, func(p sdk.Progress) { emit(sdk.Event{Progress: &p}) })
 	}
-	cmd, flush := t.sandboxed(env.Policy, r, reader, emit)
-	cmd.Path, cmd.Args = path, args
-	if err := t.able(env, j, &cmd); err != nil { // before anybody is told that it runs
-		return notRun, err
-	}
-	emit(sdk.Event{Exec: &sdk.Exec{
-		Program: path, Argv: append([]string{path}, args...), Files: t.hashed(path),
-	}})
-	out, err := env.Run(ctx, cmd)
-	flush()
+	err = p.run(ctx, l.words)
 	switch {
 	case errors.Is(err, sandbox.ErrLost): // it ran, and what came by then is kept
-		out.ExitCode = notRun.ReturnCode
-		res, _ := t.result(ctx, j, reader, out)
+		res, _ := p.result(ctx, nil)
 		return res, sdk.Errorf(sdk.KindExecution, "%s was lost during the run: %w", t.def.Program.Name, err).
 			Suggest("what came by then is in the result; call again, and tell the operator if it happens again")
-	case err != nil:
-		return notRun, t.program.startError(err)
+	case err != nil && p.runs == 0:
+		return notRun, err
 	}
-	return t.result(ctx, j, reader, out)
+	return p.result(ctx, err)
 }
 
 // located is the path of the program. Where a person has allowed a command it is held to that before anything
@@ -77,7 +69,7 @@ func (t *Tool) located(ctx context.Context, env sdk.Env, g *sdk.Grant, args []st
 	if g == nil {
 		return t.program.ready(ctx, env, t.def)
 	}
-	path, missing := t.program.find()
+	path, missing := t.program.find(env)
 	if missing != nil {
 		return "", missing
 	}
@@ -119,28 +111,6 @@ func (t *Tool) hashed(path string) []sdk.File {
 	return t.digests.files(paths...)
 }
 
-// sandboxed is the command as the sandbox wants it; flush shows what is held back when the run has ended.
-func (t *Tool) sandboxed(
-	p sdk.Policy, r sdk.Request, reader Reader, emit func(sdk.Event),
-) (cmd sandbox.Command, flush func()) {
-	chunk := func(s sdk.Stream) func([]byte) {
-		return func(data []byte) { emit(sdk.Event{Output: &sdk.Output{Stream: s, Data: data}}) }
-	}
-	cmd = sandbox.Command{
-		Limits: limits(p), Deadline: r.Deadline,
-		StdoutLimit: atLeastOne(r.MaxStdout), StderrLimit: atLeastOne(r.MaxStderr),
-		Stdout: chunk(sdk.Stdout), Stderr: chunk(sdk.Stderr), Report: reader.Report,
-	}
-	flush = func() {}
-	if t.def.Hide != nil {
-		h := &hider{drop: t.def.Hide, next: cmd.Stdout}
-		cmd.Stdout, flush = h.write, h.flush
-	}
-	cmd.Stdout, cmd.StdoutLimit = also(cmd.Stdout, cmd.StdoutLimit, reader.Stdout)
-	cmd.Stderr, cmd.StderrLimit = also(cmd.Stderr, cmd.StderrLimit, reader.Stderr)
-	return cmd, flush
-}
-
 // also lets a reader, if there is one, see what the caller does, and more if the caller wants to see little.
 func also(show func([]byte), limit int64, read func([]byte)) (func([]byte), int64) {
 	if read == nil {
@@ -152,37 +122,39 @@ func also(show func([]byte), limit int64, read func([]byte)) (func([]byte), int6
 	}, max(limit, parseLimit)
 }
 
-// atLeastOne keeps a cap of nothing from meaning the sandbox's default. The handler cuts at the true cap.
-func atLeastOne(n int64) int64 { return max(n, 1) }
-
 func limits(p sdk.Policy) sandbox.Limits {
 	l := sandbox.DefaultLimits()
 	l.AddressSpace, l.OpenFiles = p.MaxMemory, p.MaxOpenFiles
 	return l
 }
 
-// result makes the answer of a run that has ended, in whatever way.
-func (t *Tool) result(ctx context.Context, j *Job, reader Reader, out sandbox.Outcome) (sdk.Result, error) {
+// result makes the answer of runs that have ended, in whatever way; again is why there was no further one.
+func (p *passage) result(ctx context.Context, again error) (sdk.Result, error) {
+	out := p.total
 	res := sdk.Result{
 		ReturnCode: out.ExitCode, TimedOut: out.TimedOut,
 		TruncatedStderr: out.TruncatedStderr,
 		TruncatedStdout: out.TruncatedStdout,
 		Metadata:        map[string]any{"cpu_time": out.CPU.Seconds(), "max_rss": out.MaxRSS},
 	}
-	if t.def.Annotations.OpenWorld {
+	if p.tool.def.Annotations.OpenWorld {
 		res.Metadata["untrusted"] = untrusted
 	}
-	if len(j.notes) > 0 {
-		res.Metadata["notes"] = j.notes
+	if p.tool.def.Again != nil {
+		res.Metadata["runs"] = p.runs
+	}
+	if len(p.job.notes) > 0 {
+		res.Metadata["notes"] = p.job.notes
 	}
 	if out.ReportErr != nil {
 		res.Metadata["parse_error"] = out.ReportErr.Error()
 	}
-	data, err := t.data(reader, out)
+	data, err := p.tool.data(p.reader, out)
 	res.Data = data
-	if failure := t.failure(ctx, &res, out); failure != nil {
+	if failure := p.tool.failure(ctx, &res, out); failure != nil {
 		return res, failure
 	}
+	err = errors.Join(err, again)
 	if own := (*sdk.Error)(nil); errors.As(err, &own) {
 		return res, own
 	}

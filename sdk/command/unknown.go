@@ -141,10 +141,18 @@ func (t *table) abbreviated(word string) *sdk.Error {
 		return meaning(word, "is short for", first)
 	case len(open) == 1:
 		return meaning(word, "is short for", first).
-			Suggest("write %s in full; flags are not abbreviated", open[0])
+			Suggest("write %s in full%s", open[0], t.unabbreviated())
 	}
 	return sdk.Errorf(sdk.KindValidation, "unknown flag %s: it is short for several", quoted(word)).
-		Suggest("write one in full, such as %s; flags are not abbreviated", either(open))
+		Suggest("write one in full, such as %s%s", either(open), t.unabbreviated())
+}
+
+// unabbreviated is what a suggestion says where no abbreviation is taken at all.
+func (t *table) unabbreviated() string {
+	if t.getopt != nil {
+		return ""
+	}
+	return "; flags are not abbreviated"
 }
 
 // mistyped knows names that are little different. Those that may be written come first.

@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"context"
 	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
@@ -24,7 +25,7 @@ func (b *Bench) consent(r *sdk.Request) error {
 	asked.Grant = &sdk.Grant{}
 	plan := b.planned(asked)
 	if plan.Verdict != sdk.Accept {
-		b.t.Errorf("Plan(%s, %s), if it were allowed = %s (%s), want %s", r.Tool, r.Arguments, plan.Verdict, plan.Rule,
+		b.t.Errorf("Plan(%s, %.200s), if it were allowed = %s (%s), want %s", r.Tool, r.Arguments, plan.Verdict, plan.Rule,
 			sdk.Accept)
 	}
 	if !b.options.Consent(plan) {
@@ -36,9 +37,9 @@ func (b *Bench) consent(r *sdk.Request) error {
 
 func (b *Bench) planned(r sdk.Request) sdk.Plan {
 	b.t.Helper()
-	p, err := b.handler.Plan(b.t.Context(), r)
+	p, err := b.handler.Plan(b.Context(context.Background()), r)
 	if err != nil {
-		b.t.Fatalf("Plan(%s, %s) = %v", r.Tool, r.Arguments, err)
+		b.t.Fatalf("Plan(%s, %.200s) = %v", r.Tool, r.Arguments, err)
 	}
 	return p
 }

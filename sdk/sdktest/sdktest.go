@@ -7,6 +7,18 @@
 //
 // A [Bench] is one plugin under test; [Conformance] is what every plugin must pass.
 //
+// Time may be that of a [testing/synctest] bubble, where a deadline of ten minutes is met at once. Everything here
+// works in one:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		bench := sdktest.New(t, plugin, sdktest.Options{Timeout: 10 * time.Minute})
+//		_, err := bench.Call(t.Context(), "WaitTool", `{"until": "tomorrow"}`)
+//		// sdk.KindOf(err) is sdk.KindTimeout, and time.Since ten minutes ago
+//	})
+//
+// Time passes there when everybody waits for time. Who waits for the network or for a real program holds it up: play
+// both, with Programs and Dial of [Options].
+//
 // A plugin whose tools run programs starts its own executable again to sandbox them. In a test that is
 // the test binary, and it works, because package sdk/sandbox sees to it before any test runs.
 package sdktest
@@ -16,6 +28,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -25,6 +38,8 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/gatehouse-mcp/gatehouse/sdk"
+	"github.com/gatehouse-mcp/gatehouse/sdk/internal/machine"
+	"github.com/gatehouse-mcp/gatehouse/sdk/sandbox"
 	"github.com/gatehouse-mcp/gatehouse/shared/scope"
 	"github.com/gatehouse-mcp/gatehouse/shared/tool"
 )
@@ -38,6 +53,11 @@ type Options struct {
 	// Hosts answers for names: lower-case name -> addresses. Other names are not found; no resolver is
 	// ever asked.
 	Hosts map[string][]string
+	// Programs stand in for programs that the tools run, under the names that command.Program has: nothing is
+	// started for them. Others are those of this machine.
+	Programs map[string]Program
+	// Dial makes the connections of sdk.Call.DialContext, to addresses that it allows; nil: the network does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Config is the plugin's own section of the configuration.
 	Config json.RawMessage
 	// RunAs is who programs run as when the test is root's, as sdk.Policy has it; empty: nobody, who may not
@@ -66,10 +86,12 @@ type Bench struct {
 	manifest sdk.Manifest
 	options  Options
 	scope    scope.Policy
+	machine  *machine.Machine
 
 	mu       sync.Mutex // guards what follows
 	executed []sdk.Exec
 	logged   []sdk.Log
+	runs     int // of programs, played or real, those that were asked for their version among them
 }
 
 // New starts a plugin. It fails the test when the plugin is declared wrongly, and ends it with the test.
@@ -79,20 +101,32 @@ func New(t testing.TB, p sdk.Plugin, o Options) *Bench {
 	if err != nil {
 		t.Fatalf("NewHandler(%s) = %v", p.Name, err)
 	}
-	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
-			t.Errorf("Close() = %v", err)
-		}
-	})
+	t.Cleanup(func() { closeWithin(t, h) })
 	b := &Bench{t: t, handler: h, options: o, scope: scope.Default()}
 	if o.Networks != nil {
 		b.scope.Networks = o.Networks
 	}
+	b.machine = &machine.Machine{Lookup: b.lookup, Dial: o.Dial, Program: o.standIn, Run: b.run}
 	b.manifest, _ = h.Describe(context.Background()) // a Handler always can
 	b.Configure(sdk.Policy{
 		AllowIntrusive: o.AllowIntrusive, Config: o.Config, RunAs: o.RunAs, Require: o.Require,
 	})
 	return b
+}
+
+// closeWithin ends a plugin, and says so when it does not.
+func closeWithin(t testing.TB, h *sdk.Handler) {
+	t.Helper()
+	closed := make(chan error, 1)
+	go func() { closed <- h.Close() }() // waits for the calls; one that hangs ends with the process
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+	case <-time.After(2 * patience): // long enough for the slow call of a sample, if it does end by itself
+		t.Errorf("Close() has not returned after %v: a call does not end", 2*patience)
+	}
 }
 
 // Configure hands a policy to the plugin, as a host does at a reload. Networks and suffixes are those
@@ -111,6 +145,25 @@ func (b *Bench) Manifest() sdk.Manifest { return b.manifest }
 // Handler is the plugin itself, for what the bench does not offer.
 func (b *Bench) Handler() *sdk.Handler { return b.handler }
 
+// Context returns a context that carries the programs, names and connections of the options, for what is asked of
+// the [Bench.Handler] itself. The methods of the bench need none.
+func (b *Bench) Context(ctx context.Context) context.Context { return machine.With(ctx, b.machine) }
+
+// run plays the programs of the options, and counts all.
+func (b *Bench) run(ctx context.Context, c sandbox.Command) (sandbox.Outcome, bool, error) {
+	b.mu.Lock()
+	b.runs++
+	b.mu.Unlock()
+	return b.options.run(ctx, c)
+}
+
+// ran is how many programs were run so far.
+func (b *Bench) ran() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.runs
+}
+
 // Plan says what a call would do. arguments is a JSON object, or a value that marshals to one. A target
 // out of scope is refused as a host refuses it.
 func (b *Bench) Plan(name string, arguments any) sdk.Plan {
@@ -119,11 +172,7 @@ func (b *Bench) Plan(name string, arguments any) sdk.Plan {
 	if err != nil {
 		return tool.RefusedPlan(err)
 	}
-	p, err := b.handler.Plan(context.Background(), r)
-	if err != nil {
-		b.t.Fatalf("Plan(%s, %s) = %v", name, r.Arguments, err)
-	}
-	return p
+	return b.planned(r)
 }
 
 // Call runs a tool. The result has its output assembled; data that does not fit the output schema fails
@@ -145,7 +194,7 @@ func (b *Bench) Call(ctx context.Context, name string, arguments any) (sdk.Resul
 	res, err := b.call(ctx, r)
 	for rounds := 0; err == nil && len(res.Questions) > 0 && b.options.Answer != nil; rounds++ {
 		if rounds == maxRounds {
-			b.t.Errorf("Call(%s, %s) still asks after %d rounds of answers", name, r.Arguments, rounds)
+			b.t.Errorf("Call(%s, %.200s) still asks after %d rounds of answers", name, r.Arguments, rounds)
 			break
 		}
 		r.Answers, r.State = b.answers(res.Questions), res.State
@@ -158,10 +207,10 @@ func (b *Bench) Call(ctx context.Context, name string, arguments any) (sdk.Resul
 func (b *Bench) call(ctx context.Context, r sdk.Request) (sdk.Result, error) {
 	b.t.Helper()
 	out := tool.NewCollector(r, b.event)
-	res, err := b.handler.Call(ctx, r, out.Event)
+	res, err := b.handler.Call(b.Context(ctx), r, out.Event)
 	out.Fill(&res)
 	if e := b.CheckData(r.Tool, res.Data); e != nil {
-		b.t.Errorf("Call(%s, %s): %v", r.Tool, r.Arguments, e)
+		b.t.Errorf("Call(%s, %.200s): %v", r.Tool, r.Arguments, e)
 	}
 	return res, err
 }
@@ -198,7 +247,7 @@ func (b *Bench) Logged() []sdk.Log {
 // CheckHealth runs the plugin's probes and those of its tools.
 func (b *Bench) CheckHealth(ctx context.Context) []sdk.HealthCheck {
 	b.t.Helper()
-	checks, err := b.handler.CheckHealth(ctx)
+	checks, err := b.handler.CheckHealth(b.Context(ctx))
 	if err != nil {
 		b.t.Errorf("CheckHealth() = %v", err)
 	}
@@ -312,7 +361,7 @@ func (b *Bench) pin(text string, network bool) (scope.Target, error) {
 func (b *Bench) lookup(_ context.Context, name string) ([]netip.Addr, error) {
 	texts, ok := b.options.Hosts[name]
 	if !ok {
-		return nil, fmt.Errorf("no such host: %s", name)
+		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true} // as a resolver says it
 	}
 	var addrs []netip.Addr
 	for _, text := range texts {

@@ -114,10 +114,14 @@ type Facts struct {
 type Policy struct {
 	AllowIntrusive bool
 	Networks       []netip.Prefix // what is in scope
-	Suffixes       []string       // names below these are in scope once the host has resolved them
+	Suffixes       []string       // names below these are in scope once they have been resolved
 	MaxNetworkSize int            // addresses of one network
 	MaxPortRanges  int            // items of one port list
 	MaxArgsLength  int            // bytes of extra_args
+
+	// Hosts are the names that the operator has given addresses: name in lower case -> addresses. They are asked
+	// before any resolver.
+	Hosts map[string][]netip.Addr
 
 	MaxMemory    uint64 // bytes of address space of a tool process
 	MaxOpenFiles uint64 // descriptors of a tool process

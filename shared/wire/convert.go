@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -123,6 +125,13 @@ func policyToPB(p tool.Policy) *toolpb.ConfigureRequest {
 	for _, n := range p.Networks {
 		pb.Networks = append(pb.Networks, n.String())
 	}
+	for _, name := range slices.Sorted(maps.Keys(p.Hosts)) {
+		host := &toolpb.Host{Name: name}
+		for _, a := range p.Hosts[name] {
+			host.Addresses = append(host.Addresses, a.String())
+		}
+		pb.Hosts = append(pb.Hosts, host)
+	}
 	return pb
 }
 
@@ -141,7 +150,26 @@ func policyFromPB(pb *toolpb.ConfigureRequest) (tool.Policy, error) {
 		}
 		p.Networks = append(p.Networks, prefix)
 	}
-	return p, nil
+	var err error
+	p.Hosts, err = hostsFromPB(pb.GetHosts())
+	return p, err
+}
+
+func hostsFromPB(all []*toolpb.Host) (map[string][]netip.Addr, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	hosts := make(map[string][]netip.Addr, len(all))
+	for _, h := range all {
+		for _, text := range h.GetAddresses() {
+			a, err := netip.ParseAddr(text)
+			if err != nil {
+				return nil, tool.Errorf(tool.KindValidation, "policy: host %q: %w", h.GetName(), err)
+			}
+			hosts[h.GetName()] = append(hosts[h.GetName()], a)
+		}
+	}
+	return hosts, nil
 }
 
 func requestToPB(r tool.Request) *toolpb.CallRequest {

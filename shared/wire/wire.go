@@ -58,7 +58,12 @@ func Versions(h tool.Handler) map[int]goplugin.PluginSet {
 // go-plugin's own Serve it takes over os.Stdout and os.Stderr, and ends the process with status 1 when no
 // host started it.
 func Serve(h tool.Handler) {
+	own, err := announceOwn()
+	if err != nil {
+		serveError(err)
+	}
 	goplugin.Serve(&goplugin.ServeConfig{
+		TLSProvider:      own,
 		HandshakeConfig:  Handshake(),
 		VersionedPlugins: Versions(h),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {

@@ -90,6 +90,7 @@ func TestPolicySurvivesTheWire(t *testing.T) {
 		AllowIntrusive: true, Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Suffixes: []string{"lab"},
 		MaxNetworkSize: 1024, MaxPortRanges: 100, MaxArgsLength: 2048, MaxMemory: 1 << 29, MaxOpenFiles: 256,
 		RunAs: "nobody", Require: []string{"landlock"},
+		Hosts:  map[string][]netip.Addr{"db.lab": {netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("10.0.0.8")}},
 		Config: json.RawMessage(`{"x":1}`),
 	}
 	var got tool.Policy

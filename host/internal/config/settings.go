@@ -18,6 +18,7 @@ func (c Config) PluginPolicy(name string) tool.Policy {
 	p := c.ScopePolicy()
 	policy := tool.Policy{
 		AllowIntrusive: c.Security.AllowIntrusive == IntrusiveYes, Networks: p.Networks, Suffixes: p.Suffixes,
+		Hosts:          c.Hosts(),
 		MaxNetworkSize: p.MaxAddresses,
 		MaxPortRanges:  c.Security.MaxPortRanges, MaxArgsLength: c.Security.MaxArgsLength,
 		RunAs: c.Sandbox.RunAs, Require: c.Sandbox.Require,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"reflect"
 	"testing"
 	"time"
@@ -95,12 +96,16 @@ func TestAPluginIsToldTheLimits(t *testing.T) {
 	cfg := load(t, Source{File: write(t, "c.yaml",
 		"security: {allow_intrusive: true, max_args_length: 9, max_port_ranges: 8, max_network_size: 7}\n"+
 			"limits: {max_memory_mb: 64, max_file_descriptors: 32}\n"+
-			"sandbox: {run_as: \"65534:65534\", require: [landlock]}\n")})
+			"sandbox: {run_as: \"65534:65534\", require: [landlock]}\n"+
+			"scope: {hosts: {DB.lab.internal: [10.0.3.7, 10.0.3.8]}}\n")})
 	got := cfg.PluginPolicy("nmap")
 	got.Networks, got.Suffixes = nil, nil
 	want := tool.Policy{
 		AllowIntrusive: true, MaxArgsLength: 9, MaxPortRanges: 8, MaxNetworkSize: 7, MaxMemory: 64 << 20,
 		MaxOpenFiles: 32, RunAs: "65534:65534", Require: []string{"landlock"},
+		Hosts: map[string][]netip.Addr{
+			"db.lab.internal": {netip.MustParseAddr("10.0.3.7"), netip.MustParseAddr("10.0.3.8")},
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("PluginPolicy = %+v, want %+v", got, want)

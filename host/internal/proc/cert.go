@@ -1,16 +1,12 @@
 package proc
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"math/big"
-	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/wire"
 )
 
 // envClientCert is the variable in which go-plugin's AutoMTLS gives a plugin the host's certificate.
@@ -23,7 +19,7 @@ const envClientCert = "PLUGIN_CLIENT_CERT"
 // certificate 5 ms of the host's time and 3 of the plugin's in each start. P-256 takes a twentieth of that,
 // and the TLS libraries of other languages know it.
 func hostSide() (config *tls.Config, certificate string, err error) {
-	cert, err := newCert()
+	cert, err := wire.NewCertificate()
 	if err != nil {
 		return nil, "", fmt.Errorf("make a certificate: %w", err)
 	}
@@ -32,38 +28,6 @@ func hostSide() (config *tls.Config, certificate string, err error) {
 		Certificates: []tls.Certificate{cert},
 		RootCAs:      x509.NewCertPool(), // go-plugin puts a pool with the plugin's in its place
 		MinVersion:   tls.VersionTLS12,
-		ServerName:   certName,
+		ServerName:   wire.CertificateName,
 	}, string(text), nil
-}
-
-// certName is what go-plugin writes into the certificates of both sides.
-const certName = "localhost"
-
-// newCert makes a self-signed certificate. It is its own authority: the plugin has nothing else to trust.
-func newCert() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 128))
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	const day = 24 * time.Hour
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: certName, Organization: []string{"Gatehouse"}},
-		DNSNames:     []string{certName},
-		NotBefore:    now.Add(-day),           // a clock that is set back must not end a plugin's calls
-		NotAfter:     now.Add(30 * 365 * day), // as long as the process, which nobody limits
-		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }

@@ -5,13 +5,15 @@ import (
 	"crypto/x509"
 	"net"
 	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/shared/wire"
 )
 
 // pluginSide is the plugin's half of go-plugin's AutoMTLS: its own certificate, and trust in the host's
 // alone.
 func pluginSide(t *testing.T, hosts string) (*tls.Config, *x509.CertPool) {
 	t.Helper()
-	cert, err := newCert()
+	cert, err := wire.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +72,7 @@ func TestAHostAndAPluginTrustEachOtherAndNobodyElse(t *testing.T) {
 	if _, err := greet(another, plugin); err == nil {
 		t.Error("the plugin takes another host, or one that started another plugin")
 	}
-	bare := &tls.Config{RootCAs: own, ServerName: certName, MinVersion: tls.VersionTLS12}
+	bare := &tls.Config{RootCAs: own, ServerName: wire.CertificateName, MinVersion: tls.VersionTLS12}
 	if _, err := greet(bare, plugin); err == nil {
 		t.Error("the plugin takes a host without a certificate")
 	}

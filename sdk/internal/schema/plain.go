@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
 )
 
@@ -31,6 +32,41 @@ func Plain(raw []byte) (object map[string]any, ok bool) {
 	}
 	p.blanks()
 	return object, len(p.rest) == 0
+}
+
+// Twice is the name of a member that an object somewhere in a JSON value has twice, or "". Readers of JSON choose
+// one of two such members, or make one of both, each in its own way: what is held to a schema must not have any.
+func Twice(raw []byte) (name string) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	var open []map[string]bool // the objects around, with the names that they have; nil: an array
+	key := false               // whether the next text is a name
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			return "" // the end
+		}
+		switch t := token.(type) {
+		case json.Delim:
+			switch t {
+			case '{':
+				open = append(open, make(map[string]bool))
+			case '[':
+				open = append(open, nil)
+			default:
+				open = open[:len(open)-1]
+			}
+		case string:
+			if key {
+				names := open[len(open)-1]
+				if names[t] {
+					return t
+				}
+				names[t], key = true, false
+				continue // its value comes
+			}
+		}
+		key = len(open) > 0 && open[len(open)-1] != nil
+	}
 }
 
 type plain struct{ rest []byte }

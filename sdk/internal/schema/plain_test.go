@@ -41,3 +41,21 @@ func FuzzPlain(f *testing.F) {
 		}
 	})
 }
+
+func TestTwice(t *testing.T) {
+	for _, c := range []struct{ raw, want string }{
+		{`{"a": 1, "b": 2}`, ""},
+		{`{"a": 1, "a": 2}`, "a"},
+		{`{"a": "a", "b": ["a", "a", "b"]}`, ""},
+		{`{"a": {"a": {"a": 1}}, "b": {"a": 1}}`, ""},
+		{`{"a": [{"b": 1}, {"b": 1}, {"c": [], "d": {}, "c": 1}]}`, "c"},
+		{`{"a": {}, "b": [], "a": 1}`, "a"},
+		{`{"a": null, "\u0061": true}`, "a"},
+		{`{"": 1, "A": 1, "a": 1}`, ""},
+		{`[]`, ""}, {`"a"`, ""}, {``, ""}, {`{"a"`, ""}, {`}`, ""},
+	} {
+		if got := Twice([]byte(c.raw)); got != c.want {
+			t.Errorf("Twice(%s) = %q, want %q", c.raw, got, c.want)
+		}
+	}
+}

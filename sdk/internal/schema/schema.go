@@ -45,7 +45,7 @@ func Of(t reflect.Type) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	dropNullArrays(s)
+	dropNulls(s)
 	return compile(s)
 }
 
@@ -92,20 +92,24 @@ func compile(s *jsonschema.Schema) (*Checker, error) {
 	return &Checker{JSON: raw, schema: s, resolved: resolved}, nil
 }
 
-// dropNullArrays undoes that jsonschema-go lets null stand for a slice: clients generate types from
-// these schemas, and [Checker.Fill] sees to it that a nil slice is written as an empty array.
-func dropNullArrays(s *jsonschema.Schema) {
+// dropNulls undoes that jsonschema-go lets null stand for a slice, and for a pointer that may be left out: clients
+// generate types from these schemas. [Checker.Fill] sees to it that a nil slice is written as an empty array, and
+// omitempty leaves a nil pointer out.
+func dropNulls(s *jsonschema.Schema) {
 	if s == nil {
 		return
 	}
 	if slices.Equal(s.Types, []string{"null", "array"}) {
 		s.Type, s.Types = "array", nil
 	}
-	for _, p := range s.Properties {
-		dropNullArrays(p)
+	for name, p := range s.Properties {
+		if len(p.Types) == 2 && p.Types[0] == "null" && !slices.Contains(s.Required, name) {
+			p.Type, p.Types = p.Types[1], nil
+		}
+		dropNulls(p)
 	}
-	dropNullArrays(s.Items)
-	dropNullArrays(s.AdditionalProperties)
+	dropNulls(s.Items)
+	dropNulls(s.AdditionalProperties)
 }
 
 // IsObject reports whether the schema is that of an object, as MCP asks of a tool's.
@@ -132,7 +136,7 @@ func (c *Checker) Decode(raw json.RawMessage) (v any, err error) {
 		return nil, err
 	}
 	if err := c.resolved.Validate(v); err != nil {
-		return nil, fmt.Errorf("%s", legible(err.Error()))
+		return nil, fmt.Errorf("%s", short(legible(err.Error())))
 	}
 	return v, nil
 }
@@ -174,6 +178,16 @@ func legible(msg string) string {
 		return rest
 	}
 	return "argument " + place + ": " + rest
+}
+
+// maxMessage is enough for every message about values that people write. Those about others repeat the value.
+const maxMessage = 500
+
+func short(msg string) string {
+	if len(msg) <= maxMessage {
+		return msg
+	}
+	return strings.ToValidUTF8(msg[:maxMessage], "") + "..."
 }
 
 // Fill writes an empty array wherever a JSON value has null and the schema wants an array:

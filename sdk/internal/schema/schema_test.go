@@ -99,3 +99,21 @@ func TestUntrustedDataMayBeOfAnyType(t *testing.T) {
 		t.Errorf("Marshal without data = %s, %v; want {}", raw, err)
 	}
 }
+
+func TestAPointerThatMayBeLeftOutIsNeverNull(t *testing.T) {
+	type port struct {
+		Number *int `json:"number,omitempty"`
+	}
+	c, err := Of(reflect.TypeFor[port]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(c.JSON), `"number":{"type":"integer"}`) {
+		t.Errorf("schema = %s, want an integer and nothing else", c.JSON)
+	}
+	for raw, ok := range map[string]bool{`{}`: true, `{"number": 0}`: true, `{"number": null}`: false} {
+		if err := c.Check(json.RawMessage(raw)); (err == nil) != ok {
+			t.Errorf("Check(%s) = %v, want it to fit: %t", raw, err, ok)
+		}
+	}
+}

@@ -6,8 +6,14 @@
 
 // The contract between the Gatehouse host and a plugin process. A plugin is a go-plugin gRPC server (magic cookie
 // GATEHOUSE_PLUGIN, protocol version 1) that also serves grpc.health.v1.Health for the service "plugin".
+// docs/authors/other-languages.md tells how the two find each other, and has a whole plugin in Python.
 //
-// Both sides ignore fields and event kinds that they do not know, so that either can grow.
+// Both sides ignore fields and event kinds that they do not know, so that either can grow: nothing that is here
+// changes its number, its type or its meaning within version 1. What is absent, empty or zero is as if it were
+// not said, unless its comment gives it a meaning.
+//
+// A message has at most 4 MiB, in either direction. A string is valid UTF-8, as protobuf has it; what a program
+// printed need not be, and is bytes. JSON is UTF-8 in bytes.
 
 package toolpb
 
@@ -28,12 +34,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Stream tells the two texts apart.
 type Output_Stream int32
 
 const (
-	Output_STREAM_UNSPECIFIED Output_Stream = 0
-	Output_STREAM_STDOUT      Output_Stream = 1
-	Output_STREAM_STDERR      Output_Stream = 2
+	Output_STREAM_UNSPECIFIED Output_Stream = 0 // dropped
+	Output_STREAM_STDOUT      Output_Stream = 1 // what was found
+	Output_STREAM_STDERR      Output_Stream = 2 // what a program complains about
 )
 
 // Enum value maps for Output_Stream.
@@ -74,9 +81,10 @@ func (x Output_Stream) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Output_Stream.Descriptor instead.
 func (Output_Stream) EnumDescriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{26, 0}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{27, 0}
 }
 
+// DescribeRequest asks for everything; there is nothing to choose.
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -113,11 +121,12 @@ func (*DescribeRequest) Descriptor() ([]byte, []int) {
 	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{0}
 }
 
+// DescribeResponse is the manifest: what a plugin says about itself.
 type DescribeResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	Tools         []*Tool                `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`       // of the plugin, [A-Za-z0-9_-]{1,64}
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"` // of the plugin, for people
+	Tools         []*Tool                `protobuf:"bytes,3,rep,name=tools,proto3" json:"tools,omitempty"`     // 1 to 256, with different names
 	Layers        []*Layer               `protobuf:"bytes,4,rep,name=layers,proto3" json:"layers,omitempty"`   // what protects the machine from the programs that the plugin runs; the host reads 64
 	Prompts       []*Prompt              `protobuf:"bytes,5,rep,name=prompts,proto3" json:"prompts,omitempty"` // at most 64
 	unknownFields protoimpl.UnknownFields
@@ -189,14 +198,14 @@ func (x *DescribeResponse) GetPrompts() []*Prompt {
 	return nil
 }
 
-// Prompt is a way to begin that a person picks from a menu of the client.
+// Prompt is a way to begin that a person picks from a menu of the client: messages with places for arguments.
 type Prompt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // [A-Za-z0-9_-]{1,64}
-	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Arguments     []*PromptArgument      `protobuf:"bytes,4,rep,name=arguments,proto3" json:"arguments,omitempty"` // at most 16
-	Messages      []*PromptMessage       `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`   // 1 to 16, of 32 KiB in all
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`               // [A-Za-z0-9_-]{1,64}
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`             // for people
+	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"` // for people; required
+	Arguments     []*PromptArgument      `protobuf:"bytes,4,rep,name=arguments,proto3" json:"arguments,omitempty"`     // at most 16
+	Messages      []*PromptMessage       `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`       // 1 to 16, of 32 KiB in all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -266,15 +275,16 @@ func (x *Prompt) GetMessages() []*PromptMessage {
 	return nil
 }
 
+// PromptArgument is a place in the messages of a prompt.
 type PromptArgument struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // [A-Za-z0-9_-]{1,64}
-	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	Required      bool                   `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                     // [A-Za-z0-9_-]{1,64}
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`                                   // for people
+	Description   string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`                       // for people: what belongs there
+	Required      bool                   `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`                            // whether the prompt is refused without it
 	DefaultValue  string                 `protobuf:"bytes,5,opt,name=default_value,json=defaultValue,proto3" json:"default_value,omitempty"` // stands for an argument that is not given
 	Complete      string                 `protobuf:"bytes,6,opt,name=complete,proto3" json:"complete,omitempty"`                             // "target", "tool", "template" or "execution": what values are completed with; else: nothing
-	Values        []string               `protobuf:"bytes,7,rep,name=values,proto3" json:"values,omitempty"`                                 // what else
+	Values        []string               `protobuf:"bytes,7,rep,name=values,proto3" json:"values,omitempty"`                                 // what else they are completed with
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,8 +372,8 @@ func (x *PromptArgument) GetValues() []string {
 // value of an argument.
 type PromptMessage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Role          string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"` // "user" or "assistant"; empty: user
-	Content       *Content               `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	Role          string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`       // "user" or "assistant"; empty: user
+	Content       *Content               `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"` // what is said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,9 +428,9 @@ type Content struct {
 	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`                         // "text", "image", "audio", "resource_link" or "resource"
 	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`                         // of a text; of a resource that is text
 	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`                         // of an image, a sound, or a resource that is not text
-	MimeType      string                 `protobuf:"bytes,4,opt,name=mime_type,json=mimeType,proto3" json:"mime_type,omitempty"` // of data, and of a resource
-	Uri           string                 `protobuf:"bytes,5,opt,name=uri,proto3" json:"uri,omitempty"`                           // of a link or a resource; absolute, and neither file: nor data: nor javascript:
-	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`                         // of a link
+	MimeType      string                 `protobuf:"bytes,4,opt,name=mime_type,json=mimeType,proto3" json:"mime_type,omitempty"` // of data, and of a resource; image/… of an image, audio/… of a sound
+	Uri           string                 `protobuf:"bytes,5,opt,name=uri,proto3" json:"uri,omitempty"`                           // of a link or a resource; absolute, at most 2048 bytes, and neither file: nor data: nor javascript:
+	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`                         // of a link, 1 to 256 bytes
 	Title         string                 `protobuf:"bytes,7,opt,name=title,proto3" json:"title,omitempty"`                       // of a link, for people
 	Description   string                 `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`           // of a link
 	unknownFields protoimpl.UnknownFields
@@ -516,7 +526,7 @@ func (x *Content) GetDescription() string {
 // Layer is one of the things that protect the machine from a program, or would.
 type Layer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`      // such as "landlock"; the host reads 64 bytes
 	Active        bool                   `protobuf:"varint,2,opt,name=active,proto3" json:"active,omitempty"` // whether it is in force on this machine
 	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`  // what it does, or what is missing; the host reads 512 bytes
 	unknownFields protoimpl.UnknownFields
@@ -574,24 +584,26 @@ func (x *Layer) GetDetail() string {
 	return ""
 }
 
+// Tool is what a plugin says about one of its tools. Zero numbers and absent durations mean the host's default,
+// and what the operator has configured counts for more.
 type Tool struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
-	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // [A-Za-z0-9_-]{1,64}
-	Title            string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	Description      string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	InputSchema      []byte                 `protobuf:"bytes,4,opt,name=input_schema,json=inputSchema,proto3" json:"input_schema,omitempty"`    // JSON Schema, "type": "object"
-	OutputSchema     []byte                 `protobuf:"bytes,5,opt,name=output_schema,json=outputSchema,proto3" json:"output_schema,omitempty"` // JSON Schema of Result.data; empty: no data
-	Annotations      *Annotations           `protobuf:"bytes,6,opt,name=annotations,proto3" json:"annotations,omitempty"`
-	Targets          []*TargetArgument      `protobuf:"bytes,7,rep,name=targets,proto3" json:"targets,omitempty"`
-	Concurrency      int32                  `protobuf:"varint,8,opt,name=concurrency,proto3" json:"concurrency,omitempty"` // 0: the host's default
-	DefaultTimeout   *durationpb.Duration   `protobuf:"bytes,9,opt,name=default_timeout,json=defaultTimeout,proto3" json:"default_timeout,omitempty"`
-	MaxTimeout       *durationpb.Duration   `protobuf:"bytes,10,opt,name=max_timeout,json=maxTimeout,proto3" json:"max_timeout,omitempty"`
-	BreakerThreshold int32                  `protobuf:"varint,11,opt,name=breaker_threshold,json=breakerThreshold,proto3" json:"breaker_threshold,omitempty"` // consecutive failures
-	BreakerRecovery  *durationpb.Duration   `protobuf:"bytes,12,opt,name=breaker_recovery,json=breakerRecovery,proto3" json:"breaker_recovery,omitempty"`
-	Hidden           bool                   `protobuf:"varint,13,opt,name=hidden,proto3" json:"hidden,omitempty"`
-	Intrusive        bool                   `protobuf:"varint,14,opt,name=intrusive,proto3" json:"intrusive,omitempty"`
-	Needs            []*Need                `protobuf:"bytes,15,rep,name=needs,proto3" json:"needs,omitempty"`
-	Facts            *Facts                 `protobuf:"bytes,16,opt,name=facts,proto3" json:"facts,omitempty"`
+	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                                   // [A-Za-z0-9_-]{1,64}; of two plugins with a tool of one name, the first by path serves it
+	Title            string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`                                                 // for people
+	Description      string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`                                     // for people and models: what it does, its limits, what to do next; 1 to 16384 bytes
+	InputSchema      []byte                 `protobuf:"bytes,4,opt,name=input_schema,json=inputSchema,proto3" json:"input_schema,omitempty"`                  // JSON Schema (2020-12) of the arguments, "type": "object"; at most 256 KiB
+	OutputSchema     []byte                 `protobuf:"bytes,5,opt,name=output_schema,json=outputSchema,proto3" json:"output_schema,omitempty"`               // JSON Schema of Result.data, "type": "object", at most 256 KiB; empty: no data
+	Annotations      *Annotations           `protobuf:"bytes,6,opt,name=annotations,proto3" json:"annotations,omitempty"`                                     // hints for people who are asked whether it may run
+	Targets          []*TargetArgument      `protobuf:"bytes,7,rep,name=targets,proto3" json:"targets,omitempty"`                                             // the arguments that name hosts or networks
+	Concurrency      int32                  `protobuf:"varint,8,opt,name=concurrency,proto3" json:"concurrency,omitempty"`                                    // calls at a time, at most 1000; 0: the host's default
+	DefaultTimeout   *durationpb.Duration   `protobuf:"bytes,9,opt,name=default_timeout,json=defaultTimeout,proto3" json:"default_timeout,omitempty"`         // of a call that asks for none
+	MaxTimeout       *durationpb.Duration   `protobuf:"bytes,10,opt,name=max_timeout,json=maxTimeout,proto3" json:"max_timeout,omitempty"`                    // the most that a call may ask for
+	BreakerThreshold int32                  `protobuf:"varint,11,opt,name=breaker_threshold,json=breakerThreshold,proto3" json:"breaker_threshold,omitempty"` // consecutive failures that open the circuit breaker
+	BreakerRecovery  *durationpb.Duration   `protobuf:"bytes,12,opt,name=breaker_recovery,json=breakerRecovery,proto3" json:"breaker_recovery,omitempty"`     // how long it stays open before one call is let through
+	Hidden           bool                   `protobuf:"varint,13,opt,name=hidden,proto3" json:"hidden,omitempty"`                                             // described, and not offered
+	Intrusive        bool                   `protobuf:"varint,14,opt,name=intrusive,proto3" json:"intrusive,omitempty"`                                       // whether something that it can do needs ConfigureRequest.allow_intrusive, or a person's leave
+	Needs            []*Need                `protobuf:"bytes,15,rep,name=needs,proto3" json:"needs,omitempty"`                                                // what it needs on the machine
+	Facts            *Facts                 `protobuf:"bytes,16,opt,name=facts,proto3" json:"facts,omitempty"`                                                // of its policy, for people and models
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -738,12 +750,13 @@ func (x *Tool) GetFacts() *Facts {
 	return nil
 }
 
+// Annotations are the hints of MCP about what a tool does to the world.
 type Annotations struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	ReadOnly      bool                   `protobuf:"varint,1,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`
-	Destructive   bool                   `protobuf:"varint,2,opt,name=destructive,proto3" json:"destructive,omitempty"`
-	Idempotent    bool                   `protobuf:"varint,3,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
-	OpenWorld     bool                   `protobuf:"varint,4,opt,name=open_world,json=openWorld,proto3" json:"open_world,omitempty"`
+	ReadOnly      bool                   `protobuf:"varint,1,opt,name=read_only,json=readOnly,proto3" json:"read_only,omitempty"`    // changes nothing
+	Destructive   bool                   `protobuf:"varint,2,opt,name=destructive,proto3" json:"destructive,omitempty"`              // may destroy something
+	Idempotent    bool                   `protobuf:"varint,3,opt,name=idempotent,proto3" json:"idempotent,omitempty"`                // a second call with the same arguments changes nothing more
+	OpenWorld     bool                   `protobuf:"varint,4,opt,name=open_world,json=openWorld,proto3" json:"open_world,omitempty"` // talks to things outside of this machine
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -806,10 +819,12 @@ func (x *Annotations) GetOpenWorld() bool {
 	return false
 }
 
+// TargetArgument names an argument whose value is a host or a network. The host resolves it, holds every address
+// to the scope, and pins it: see Target.
 type TargetArgument struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Argument      string                 `protobuf:"bytes,1,opt,name=argument,proto3" json:"argument,omitempty"`
-	Network       bool                   `protobuf:"varint,2,opt,name=network,proto3" json:"network,omitempty"`
+	Argument      string                 `protobuf:"bytes,1,opt,name=argument,proto3" json:"argument,omitempty"` // a property of the input schema, of type string
+	Network       bool                   `protobuf:"varint,2,opt,name=network,proto3" json:"network,omitempty"`  // whether a network (CIDR) may stand there, and not only one host
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -858,13 +873,14 @@ func (x *TargetArgument) GetNetwork() bool {
 	return false
 }
 
+// Need is something that a tool needs on the machine.
 type Need struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // "command" or "capability"
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	MinVersion    string                 `protobuf:"bytes,3,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"`
-	Install       string                 `protobuf:"bytes,4,opt,name=install,proto3" json:"install,omitempty"`
-	Optional      bool                   `protobuf:"varint,5,opt,name=optional,proto3" json:"optional,omitempty"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`                               // "command" or "capability"
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`                               // of the program, or of the capability, such as "CAP_NET_RAW"
+	MinVersion    string                 `protobuf:"bytes,3,opt,name=min_version,json=minVersion,proto3" json:"min_version,omitempty"` // of a program; empty: any
+	Install       string                 `protobuf:"bytes,4,opt,name=install,proto3" json:"install,omitempty"`                         // what a person types to get it
+	Optional      bool                   `protobuf:"varint,5,opt,name=optional,proto3" json:"optional,omitempty"`                      // whether the tool works without it, with less
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -934,13 +950,14 @@ func (x *Need) GetOptional() bool {
 	return false
 }
 
+// Facts tell what the tool's policy lets through. They are shown, and enforced by the plugin alone.
 type Facts struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Command       string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
-	AllowedFlags  []string               `protobuf:"bytes,2,rep,name=allowed_flags,json=allowedFlags,proto3" json:"allowed_flags,omitempty"`
-	GatedFlags    []string               `protobuf:"bytes,3,rep,name=gated_flags,json=gatedFlags,proto3" json:"gated_flags,omitempty"`
-	Templates     map[string]string      `protobuf:"bytes,4,rep,name=templates,proto3" json:"templates,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Details       []byte                 `protobuf:"bytes,5,opt,name=details,proto3" json:"details,omitempty"` // a JSON object for people and models, at most 64 KiB; empty: none
+	Command       string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`                                                                               // the program that the tool runs; empty: none
+	AllowedFlags  []string               `protobuf:"bytes,2,rep,name=allowed_flags,json=allowedFlags,proto3" json:"allowed_flags,omitempty"`                                                 // of the program
+	GatedFlags    []string               `protobuf:"bytes,3,rep,name=gated_flags,json=gatedFlags,proto3" json:"gated_flags,omitempty"`                                                       // of the program; they need allow_intrusive, or a person's leave
+	Templates     map[string]string      `protobuf:"bytes,4,rep,name=templates,proto3" json:"templates,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // name -> the flags that it stands for
+	Details       []byte                 `protobuf:"bytes,5,opt,name=details,proto3" json:"details,omitempty"`                                                                               // a JSON object for people and models, at most 64 KiB; empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1010,20 +1027,22 @@ func (x *Facts) GetDetails() []byte {
 	return nil
 }
 
+// ConfigureRequest is the policy in force.
 type ConfigureRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	AllowIntrusive bool                   `protobuf:"varint,1,opt,name=allow_intrusive,json=allowIntrusive,proto3" json:"allow_intrusive,omitempty"`
-	Networks       []string               `protobuf:"bytes,2,rep,name=networks,proto3" json:"networks,omitempty"` // IPv4 CIDR
-	Suffixes       []string               `protobuf:"bytes,3,rep,name=suffixes,proto3" json:"suffixes,omitempty"`
-	MaxNetworkSize int32                  `protobuf:"varint,4,opt,name=max_network_size,json=maxNetworkSize,proto3" json:"max_network_size,omitempty"` // addresses
-	MaxPortRanges  int32                  `protobuf:"varint,5,opt,name=max_port_ranges,json=maxPortRanges,proto3" json:"max_port_ranges,omitempty"`
-	MaxArgsLength  int32                  `protobuf:"varint,6,opt,name=max_args_length,json=maxArgsLength,proto3" json:"max_args_length,omitempty"` // bytes
-	MaxMemory      uint64                 `protobuf:"varint,7,opt,name=max_memory,json=maxMemory,proto3" json:"max_memory,omitempty"`               // bytes of address space of a tool process
-	MaxOpenFiles   uint64                 `protobuf:"varint,8,opt,name=max_open_files,json=maxOpenFiles,proto3" json:"max_open_files,omitempty"`
-	Config         []byte                 `protobuf:"bytes,9,opt,name=config,proto3" json:"config,omitempty"` // the plugin's own section, JSON
+	AllowIntrusive bool                   `protobuf:"varint,1,opt,name=allow_intrusive,json=allowIntrusive,proto3" json:"allow_intrusive,omitempty"`   // whether what can disturb a target is allowed; see CallRequest.grant for single calls
+	Networks       []string               `protobuf:"bytes,2,rep,name=networks,proto3" json:"networks,omitempty"`                                      // the scope, IPv4 CIDR; targets are held to it already, other addresses are not
+	Suffixes       []string               `protobuf:"bytes,3,rep,name=suffixes,proto3" json:"suffixes,omitempty"`                                      // names below these are in scope; lower case, without a leading dot
+	MaxNetworkSize int32                  `protobuf:"varint,4,opt,name=max_network_size,json=maxNetworkSize,proto3" json:"max_network_size,omitempty"` // addresses of one network
+	MaxPortRanges  int32                  `protobuf:"varint,5,opt,name=max_port_ranges,json=maxPortRanges,proto3" json:"max_port_ranges,omitempty"`    // items of one list of ports
+	MaxArgsLength  int32                  `protobuf:"varint,6,opt,name=max_args_length,json=maxArgsLength,proto3" json:"max_args_length,omitempty"`    // bytes of free arguments of a program
+	MaxMemory      uint64                 `protobuf:"varint,7,opt,name=max_memory,json=maxMemory,proto3" json:"max_memory,omitempty"`                  // bytes of address space of a tool process
+	MaxOpenFiles   uint64                 `protobuf:"varint,8,opt,name=max_open_files,json=maxOpenFiles,proto3" json:"max_open_files,omitempty"`       // of a tool process
+	Config         []byte                 `protobuf:"bytes,9,opt,name=config,proto3" json:"config,omitempty"`                                          // the plugin's own section (plugins.config.NAME), JSON; empty: none
 	// The user of programs where the plugin is root's: "" or "auto" for nobody, "none" for root, a name, or "uid:gid".
 	RunAs         string   `protobuf:"bytes,10,opt,name=run_as,json=runAs,proto3" json:"run_as,omitempty"`
 	Require       []string `protobuf:"bytes,11,rep,name=require,proto3" json:"require,omitempty"` // layers of the sandbox without which no program is run
+	Hosts         []*Host  `protobuf:"bytes,12,rep,name=hosts,proto3" json:"hosts,omitempty"`     // names that the operator has given addresses; asked before any resolver
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1135,6 +1154,67 @@ func (x *ConfigureRequest) GetRequire() []string {
 	return nil
 }
 
+func (x *ConfigureRequest) GetHosts() []*Host {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+// Host is a name with fixed addresses.
+type Host struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`           // in lower case
+	Addresses     []string               `protobuf:"bytes,2,rep,name=addresses,proto3" json:"addresses,omitempty"` // IPv4 or IPv6, as text
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Host) Reset() {
+	*x = Host{}
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Host) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Host) ProtoMessage() {}
+
+func (x *Host) ProtoReflect() protoreflect.Message {
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Host.ProtoReflect.Descriptor instead.
+func (*Host) Descriptor() ([]byte, []int) {
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Host) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Host) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+// ConfigureResponse says that the policy is in force. A plugin that cannot take it answers with a gRPC status.
 type ConfigureResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1143,7 +1223,7 @@ type ConfigureResponse struct {
 
 func (x *ConfigureResponse) Reset() {
 	*x = ConfigureResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1235,7 @@ func (x *ConfigureResponse) String() string {
 func (*ConfigureResponse) ProtoMessage() {}
 
 func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,19 +1248,20 @@ func (x *ConfigureResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigureResponse.ProtoReflect.Descriptor instead.
 func (*ConfigureResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
+// PlanRequest asks what a call would do.
 type PlanRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          *CallRequest           `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Call          *CallRequest           `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"` // the call, which does not take place
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1273,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1286,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PlanRequest) GetCall() *CallRequest {
@@ -1215,22 +1296,23 @@ func (x *PlanRequest) GetCall() *CallRequest {
 	return nil
 }
 
+// PlanResponse is what a call would do, and why it would be refused.
 type PlanResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Verdict       string                 `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"` // "accept", "gated" or "reject"
-	Rule          string                 `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
-	Program       string                 `protobuf:"bytes,3,opt,name=program,proto3" json:"program,omitempty"`
-	Argv          []string               `protobuf:"bytes,4,rep,name=argv,proto3" json:"argv,omitempty"`
-	Tokens        []*Token               `protobuf:"bytes,5,rep,name=tokens,proto3" json:"tokens,omitempty"`
-	Notes         []string               `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
-	Error         *Error                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`
+	Verdict       string                 `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"` // "accept", "gated" (needs allow_intrusive, which is off) or "reject"
+	Rule          string                 `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`       // the rule that decided, in one sentence
+	Program       string                 `protobuf:"bytes,3,opt,name=program,proto3" json:"program,omitempty"` // absolute path of what would be executed; empty: no program
+	Argv          []string               `protobuf:"bytes,4,rep,name=argv,proto3" json:"argv,omitempty"`       // exactly, argv[0] included
+	Tokens        []*Token               `protobuf:"bytes,5,rep,name=tokens,proto3" json:"tokens,omitempty"`   // the verdict on each piece of the arguments
+	Notes         []string               `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`     // defaults that were added, and the like; one line each
+	Error         *Error                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`     // why the call would be refused; absent when the verdict is "accept"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlanResponse) Reset() {
 	*x = PlanResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1324,7 @@ func (x *PlanResponse) String() string {
 func (*PlanResponse) ProtoMessage() {}
 
 func (x *PlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1337,7 @@ func (x *PlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
 func (*PlanResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PlanResponse) GetVerdict() string {
@@ -1307,18 +1389,19 @@ func (x *PlanResponse) GetError() *Error {
 	return nil
 }
 
+// Token is one piece of the arguments and what policy says of it.
 type Token struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	Verdict       string                 `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
-	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	Text          string                 `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`       // the piece, as it was written
+	Verdict       string                 `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"` // "accept", "gated" or "reject"
+	Why           string                 `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`         // in a few words
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1413,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1426,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Token) GetText() string {
@@ -1367,17 +1450,18 @@ func (x *Token) GetWhy() string {
 	return ""
 }
 
+// CallRequest asks for one run of a tool.
 type CallRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // execution id, UUIDv7
-	Tool          string                 `protobuf:"bytes,2,opt,name=tool,proto3" json:"tool,omitempty"`
-	Arguments     []byte                 `protobuf:"bytes,3,opt,name=arguments,proto3" json:"arguments,omitempty"` // a JSON object, valid against the tool's input schema
-	Targets       []*Target              `protobuf:"bytes,4,rep,name=targets,proto3" json:"targets,omitempty"`
-	Timeout       *durationpb.Duration   `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`                       // from receipt; absent: none
-	MaxStdout     int64                  `protobuf:"varint,6,opt,name=max_stdout,json=maxStdout,proto3" json:"max_stdout,omitempty"` // bytes that the host keeps
-	MaxStderr     int64                  `protobuf:"varint,7,opt,name=max_stderr,json=maxStderr,proto3" json:"max_stderr,omitempty"`
-	Client        string                 `protobuf:"bytes,8,opt,name=client,proto3" json:"client,omitempty"`
-	CorrelationId string                 `protobuf:"bytes,9,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                                            // execution id, UUIDv7
+	Tool          string                 `protobuf:"bytes,2,opt,name=tool,proto3" json:"tool,omitempty"`                                        // its name
+	Arguments     []byte                 `protobuf:"bytes,3,opt,name=arguments,proto3" json:"arguments,omitempty"`                              // a JSON object, valid against the tool's input schema
+	Targets       []*Target              `protobuf:"bytes,4,rep,name=targets,proto3" json:"targets,omitempty"`                                  // one for each target argument that has a value
+	Timeout       *durationpb.Duration   `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`                                  // from receipt; absent: none. Then the run ends, with what it has
+	MaxStdout     int64                  `protobuf:"varint,6,opt,name=max_stdout,json=maxStdout,proto3" json:"max_stdout,omitempty"`            // bytes that the host keeps; what is sent beyond is dropped
+	MaxStderr     int64                  `protobuf:"varint,7,opt,name=max_stderr,json=maxStderr,proto3" json:"max_stderr,omitempty"`            // likewise
+	Client        string                 `protobuf:"bytes,8,opt,name=client,proto3" json:"client,omitempty"`                                    // who calls: the name of a token, an IP address, or "stdio"
+	CorrelationId string                 `protobuf:"bytes,9,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"` // the caller's own id; empty: none
 	// Set when a person has allowed this call although it is intrusive. The tool does exactly this, or refuses. A
 	// plugin that does not know the field refuses, as it would have without.
 	Grant         *Grant             `protobuf:"bytes,10,opt,name=grant,proto3" json:"grant,omitempty"`
@@ -1389,7 +1473,7 @@ type CallRequest struct {
 
 func (x *CallRequest) Reset() {
 	*x = CallRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1485,7 @@ func (x *CallRequest) String() string {
 func (*CallRequest) ProtoMessage() {}
 
 func (x *CallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1498,7 @@ func (x *CallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallRequest.ProtoReflect.Descriptor instead.
 func (*CallRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CallRequest) GetId() string {
@@ -1513,7 +1597,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1609,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1622,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Grant) GetProgram() string {
@@ -1566,7 +1650,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1662,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1675,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Answer) GetAction() string {
@@ -1608,19 +1692,20 @@ func (x *Answer) GetContent() []byte {
 	return nil
 }
 
-// Target is an argument that the host has resolved and held to the scope.
+// Target is an argument that the host has resolved and held to the scope. A tool connects to the prefix alone:
+// the label may be a name that leads elsewhere by now.
 type Target struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Argument      string                 `protobuf:"bytes,1,opt,name=argument,proto3" json:"argument,omitempty"`
-	Label         string                 `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`   // as the caller wrote it
-	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"` // IPv4 CIDR; /32 for one host
+	Argument      string                 `protobuf:"bytes,1,opt,name=argument,proto3" json:"argument,omitempty"` // of TargetArgument.argument
+	Label         string                 `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`       // as the caller wrote it
+	Prefix        string                 `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`     // IPv4 CIDR; /32 for one host
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1632,7 +1717,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1645,7 +1730,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Target) GetArgument() string {
@@ -1669,8 +1754,12 @@ func (x *Target) GetPrefix() string {
 	return ""
 }
 
+// CallResponse is one message of a call's stream: an event, or the result, which is the last. A kind that the
+// receiver does not know is as if it had not come.
 type CallResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one is set.
+	//
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*CallResponse_Progress
@@ -1685,7 +1774,7 @@ type CallResponse struct {
 
 func (x *CallResponse) Reset() {
 	*x = CallResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1786,7 @@ func (x *CallResponse) String() string {
 func (*CallResponse) ProtoMessage() {}
 
 func (x *CallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1799,7 @@ func (x *CallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallResponse.ProtoReflect.Descriptor instead.
 func (*CallResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CallResponse) GetKind() isCallResponse_Kind {
@@ -1770,23 +1859,23 @@ type isCallResponse_Kind interface {
 }
 
 type CallResponse_Progress struct {
-	Progress *Progress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
+	Progress *Progress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"` // how far it is
 }
 
 type CallResponse_Output struct {
-	Output *Output `protobuf:"bytes,2,opt,name=output,proto3,oneof"`
+	Output *Output `protobuf:"bytes,2,opt,name=output,proto3,oneof"` // a piece of what is printed
 }
 
 type CallResponse_Result struct {
-	Result *Result `protobuf:"bytes,3,opt,name=result,proto3,oneof"`
+	Result *Result `protobuf:"bytes,3,opt,name=result,proto3,oneof"` // the end
 }
 
 type CallResponse_Exec struct {
-	Exec *Exec `protobuf:"bytes,4,opt,name=exec,proto3,oneof"`
+	Exec *Exec `protobuf:"bytes,4,opt,name=exec,proto3,oneof"` // a program that is about to be executed
 }
 
 type CallResponse_Log struct {
-	Log *Log `protobuf:"bytes,5,opt,name=log,proto3,oneof"`
+	Log *Log `protobuf:"bytes,5,opt,name=log,proto3,oneof"` // a message for who called
 }
 
 func (*CallResponse_Progress) isCallResponse_Kind() {}
@@ -1810,7 +1899,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +1911,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +1924,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Log) GetLevel() string {
@@ -1865,7 +1954,7 @@ type Exec struct {
 
 func (x *Exec) Reset() {
 	*x = Exec{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1966,7 @@ func (x *Exec) String() string {
 func (*Exec) ProtoMessage() {}
 
 func (x *Exec) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +1979,7 @@ func (x *Exec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exec.ProtoReflect.Descriptor instead.
 func (*Exec) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Exec) GetProgram() string {
@@ -1925,7 +2014,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2026,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2039,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *File) GetPath() string {
@@ -1967,20 +2056,21 @@ func (x *File) GetSha256() string {
 	return ""
 }
 
+// Progress says how far a call is. A few a second are plenty.
 type Progress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Task          string                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	Task          string                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`         // what is being done; the host reads 512 bytes
 	Percent       float64                `protobuf:"fixed64,2,opt,name=percent,proto3" json:"percent,omitempty"` // of the task; negative: unknown
-	Done          int64                  `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
-	Total         int64                  `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"` // 0: unknown
-	Message       string                 `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	Done          int64                  `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`        // things finished, such as hosts
+	Total         int64                  `protobuf:"varint,4,opt,name=total,proto3" json:"total,omitempty"`      // things in all; 0: unknown
+	Message       string                 `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`   // one line for people; the host reads 512 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2082,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2095,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Progress) GetTask() string {
@@ -2043,17 +2133,18 @@ func (x *Progress) GetMessage() string {
 	return ""
 }
 
+// Output is a piece of one of the two texts for people. Pieces of 64 KiB or less let calls take turns.
 type Output struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Stream        Output_Stream          `protobuf:"varint,1,opt,name=stream,proto3,enum=gatehouse.plugin.v1.Output_Stream" json:"stream,omitempty"`
-	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"` // in order; any bytes: the host repairs invalid UTF-8
+	Stream        Output_Stream          `protobuf:"varint,1,opt,name=stream,proto3,enum=gatehouse.plugin.v1.Output_Stream" json:"stream,omitempty"` // which text
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`                                             // in order; any bytes: the host repairs invalid UTF-8
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2156,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2169,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Output) GetStream() Output_Stream {
@@ -2095,16 +2186,17 @@ func (x *Output) GetData() []byte {
 	return nil
 }
 
+// Result is what a call came to. A program that ran and exited non-zero is an ordinary result without an error.
 type Result struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
-	Returncode      int32                  `protobuf:"varint,1,opt,name=returncode,proto3" json:"returncode,omitempty"`
-	TimedOut        bool                   `protobuf:"varint,2,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`
-	TruncatedStdout bool                   `protobuf:"varint,3,opt,name=truncated_stdout,json=truncatedStdout,proto3" json:"truncated_stdout,omitempty"`
-	TruncatedStderr bool                   `protobuf:"varint,4,opt,name=truncated_stderr,json=truncatedStderr,proto3" json:"truncated_stderr,omitempty"`
-	Data            []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`         // JSON, valid against the output schema
-	Metadata        []byte                 `protobuf:"bytes,6,opt,name=metadata,proto3" json:"metadata,omitempty"` // a JSON object
-	Error           *Error                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`       // absent: the run itself went well
-	Content         []*Content             `protobuf:"bytes,8,rep,name=content,proto3" json:"content,omitempty"`   // what the tool shows besides: at most 32 blocks, of 2 MiB in all
+	Returncode      int32                  `protobuf:"varint,1,opt,name=returncode,proto3" json:"returncode,omitempty"`                                  // of the program; of a tool without one 0, or 1 with an error; 124 at the deadline
+	TimedOut        bool                   `protobuf:"varint,2,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`                      // whether it was ended at its deadline; the error then has the kind "timeout"
+	TruncatedStdout bool                   `protobuf:"varint,3,opt,name=truncated_stdout,json=truncatedStdout,proto3" json:"truncated_stdout,omitempty"` // whether there was more than CallRequest.max_stdout
+	TruncatedStderr bool                   `protobuf:"varint,4,opt,name=truncated_stderr,json=truncatedStderr,proto3" json:"truncated_stderr,omitempty"` // likewise
+	Data            []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`                                               // JSON, valid against the output schema; what there is also with an error
+	Metadata        []byte                 `protobuf:"bytes,6,opt,name=metadata,proto3" json:"metadata,omitempty"`                                       // a JSON object; empty: none
+	Error           *Error                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"`                                             // absent: the run itself went well
+	Content         []*Content             `protobuf:"bytes,8,rep,name=content,proto3" json:"content,omitempty"`                                         // what the tool shows besides: at most 32 blocks, of 2 MiB in all
 	// Questions make this a result that is none yet: the tool is called again, with the same arguments, the answers
 	// and the state. At most 4.
 	Questions     []*Question `protobuf:"bytes,9,rep,name=questions,proto3" json:"questions,omitempty"`
@@ -2115,7 +2207,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2127,7 +2219,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2140,7 +2232,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Result) GetReturncode() int32 {
@@ -2218,14 +2310,14 @@ type Question struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`           // [A-Za-z0-9_.:-]{1,64}, unique in the result
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"` // 1 to 2048 bytes
-	Schema        []byte                 `protobuf:"bytes,3,opt,name=schema,proto3" json:"schema,omitempty"`   // JSON Schema of the answer: an object of primitive members
+	Schema        []byte                 `protobuf:"bytes,3,opt,name=schema,proto3" json:"schema,omitempty"`   // JSON Schema of the answer: an object of primitive members, at most 16 KiB
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Question) Reset() {
 	*x = Question{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2237,7 +2329,7 @@ func (x *Question) String() string {
 func (*Question) ProtoMessage() {}
 
 func (x *Question) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[28]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2250,7 +2342,7 @@ func (x *Question) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Question.ProtoReflect.Descriptor instead.
 func (*Question) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Question) GetId() string {
@@ -2274,24 +2366,27 @@ func (x *Question) GetSchema() []byte {
 	return nil
 }
 
-// Error is one failure. Describe, Configure and Plan carry it as a detail of the gRPC status.
+// Error is one failure. Describe, Configure and Plan may carry it as a detail of the gRPC status.
 type Error struct {
-	state              protoimpl.MessageState `protogen:"open.v1"`
-	Kind               string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // "validation_error", ...; unknown kinds count as "unknown"
-	Message            string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	RecoverySuggestion string                 `protobuf:"bytes,3,opt,name=recovery_suggestion,json=recoverySuggestion,proto3" json:"recovery_suggestion,omitempty"`
-	Time               *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
-	Tool               string                 `protobuf:"bytes,5,opt,name=tool,proto3" json:"tool,omitempty"`
-	Target             string                 `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`
-	RetryAfter         *durationpb.Duration   `protobuf:"bytes,7,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	Metadata           []byte                 `protobuf:"bytes,8,opt,name=metadata,proto3" json:"metadata,omitempty"` // a JSON object
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What went wrong. A plugin uses "validation_error", "out_of_scope", "intrusive_denied", "needs_privilege",
+	// "not_found" (the program is not installed), "timeout", "resource_exhausted", "execution_error" and "unknown"
+	// (its own bug). Kinds that only the host can know, and kinds that nobody knows, count as "unknown".
+	Kind               string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Message            string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`                                                 // what was wrong, for people and models
+	RecoverySuggestion string                 `protobuf:"bytes,3,opt,name=recovery_suggestion,json=recoverySuggestion,proto3" json:"recovery_suggestion,omitempty"` // what to do next; empty: nothing is known
+	Time               *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`                                                       // when; absent: now
+	Tool               string                 `protobuf:"bytes,5,opt,name=tool,proto3" json:"tool,omitempty"`                                                       // the host puts in the one that was called
+	Target             string                 `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`                                                   // as the caller wrote it; empty: none
+	RetryAfter         *durationpb.Duration   `protobuf:"bytes,7,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`                         // when the same call may succeed; absent: not known, or of no use
+	Metadata           []byte                 `protobuf:"bytes,8,opt,name=metadata,proto3" json:"metadata,omitempty"`                                               // a JSON object; empty: none
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2303,7 +2398,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[29]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2316,7 +2411,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Error) GetKind() string {
@@ -2375,6 +2470,7 @@ func (x *Error) GetMetadata() []byte {
 	return nil
 }
 
+// CheckHealthRequest asks for every check.
 type CheckHealthRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2383,7 +2479,7 @@ type CheckHealthRequest struct {
 
 func (x *CheckHealthRequest) Reset() {
 	*x = CheckHealthRequest{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[30]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2395,7 +2491,7 @@ func (x *CheckHealthRequest) String() string {
 func (*CheckHealthRequest) ProtoMessage() {}
 
 func (x *CheckHealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[30]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2408,9 +2504,10 @@ func (x *CheckHealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckHealthRequest.ProtoReflect.Descriptor instead.
 func (*CheckHealthRequest) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
+// CheckHealthResponse is how the checks came out.
 type CheckHealthResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Checks        []*HealthCheck         `protobuf:"bytes,1,rep,name=checks,proto3" json:"checks,omitempty"` // the host reads 64
@@ -2420,7 +2517,7 @@ type CheckHealthResponse struct {
 
 func (x *CheckHealthResponse) Reset() {
 	*x = CheckHealthResponse{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[31]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2529,7 @@ func (x *CheckHealthResponse) String() string {
 func (*CheckHealthResponse) ProtoMessage() {}
 
 func (x *CheckHealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[31]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2542,7 @@ func (x *CheckHealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckHealthResponse.ProtoReflect.Descriptor instead.
 func (*CheckHealthResponse) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CheckHealthResponse) GetChecks() []*HealthCheck {
@@ -2470,7 +2567,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[32]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2579,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[32]
+	mi := &file_gatehouse_plugin_v1_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2592,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
+	return file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HealthCheck) GetName() string {
@@ -2628,7 +2725,7 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\adetails\x18\x05 \x01(\fR\adetails\x1a<\n" +
 	"\x0eTemplatesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfb\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\x03\n" +
 	"\x10ConfigureRequest\x12'\n" +
 	"\x0fallow_intrusive\x18\x01 \x01(\bR\x0eallowIntrusive\x12\x1a\n" +
 	"\bnetworks\x18\x02 \x03(\tR\bnetworks\x12\x1a\n" +
@@ -2642,7 +2739,11 @@ const file_gatehouse_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06config\x18\t \x01(\fR\x06config\x12\x15\n" +
 	"\x06run_as\x18\n" +
 	" \x01(\tR\x05runAs\x12\x18\n" +
-	"\arequire\x18\v \x03(\tR\arequire\"\x13\n" +
+	"\arequire\x18\v \x03(\tR\arequire\x12/\n" +
+	"\x05hosts\x18\f \x03(\v2\x19.gatehouse.plugin.v1.HostR\x05hosts\"8\n" +
+	"\x04Host\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\taddresses\x18\x02 \x03(\tR\taddresses\"\x13\n" +
 	"\x11ConfigureResponse\"C\n" +
 	"\vPlanRequest\x124\n" +
 	"\x04call\x18\x01 \x01(\v2 .gatehouse.plugin.v1.CallRequestR\x04call\"\xe6\x01\n" +
@@ -2775,7 +2876,7 @@ func file_gatehouse_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_gatehouse_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_gatehouse_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_gatehouse_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_gatehouse_plugin_v1_plugin_proto_goTypes = []any{
 	(Output_Stream)(0),            // 0: gatehouse.plugin.v1.Output.Stream
 	(*DescribeRequest)(nil),       // 1: gatehouse.plugin.v1.DescribeRequest
@@ -2791,30 +2892,31 @@ var file_gatehouse_plugin_v1_plugin_proto_goTypes = []any{
 	(*Need)(nil),                  // 11: gatehouse.plugin.v1.Need
 	(*Facts)(nil),                 // 12: gatehouse.plugin.v1.Facts
 	(*ConfigureRequest)(nil),      // 13: gatehouse.plugin.v1.ConfigureRequest
-	(*ConfigureResponse)(nil),     // 14: gatehouse.plugin.v1.ConfigureResponse
-	(*PlanRequest)(nil),           // 15: gatehouse.plugin.v1.PlanRequest
-	(*PlanResponse)(nil),          // 16: gatehouse.plugin.v1.PlanResponse
-	(*Token)(nil),                 // 17: gatehouse.plugin.v1.Token
-	(*CallRequest)(nil),           // 18: gatehouse.plugin.v1.CallRequest
-	(*Grant)(nil),                 // 19: gatehouse.plugin.v1.Grant
-	(*Answer)(nil),                // 20: gatehouse.plugin.v1.Answer
-	(*Target)(nil),                // 21: gatehouse.plugin.v1.Target
-	(*CallResponse)(nil),          // 22: gatehouse.plugin.v1.CallResponse
-	(*Log)(nil),                   // 23: gatehouse.plugin.v1.Log
-	(*Exec)(nil),                  // 24: gatehouse.plugin.v1.Exec
-	(*File)(nil),                  // 25: gatehouse.plugin.v1.File
-	(*Progress)(nil),              // 26: gatehouse.plugin.v1.Progress
-	(*Output)(nil),                // 27: gatehouse.plugin.v1.Output
-	(*Result)(nil),                // 28: gatehouse.plugin.v1.Result
-	(*Question)(nil),              // 29: gatehouse.plugin.v1.Question
-	(*Error)(nil),                 // 30: gatehouse.plugin.v1.Error
-	(*CheckHealthRequest)(nil),    // 31: gatehouse.plugin.v1.CheckHealthRequest
-	(*CheckHealthResponse)(nil),   // 32: gatehouse.plugin.v1.CheckHealthResponse
-	(*HealthCheck)(nil),           // 33: gatehouse.plugin.v1.HealthCheck
-	nil,                           // 34: gatehouse.plugin.v1.Facts.TemplatesEntry
-	nil,                           // 35: gatehouse.plugin.v1.CallRequest.AnswersEntry
-	(*durationpb.Duration)(nil),   // 36: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
+	(*Host)(nil),                  // 14: gatehouse.plugin.v1.Host
+	(*ConfigureResponse)(nil),     // 15: gatehouse.plugin.v1.ConfigureResponse
+	(*PlanRequest)(nil),           // 16: gatehouse.plugin.v1.PlanRequest
+	(*PlanResponse)(nil),          // 17: gatehouse.plugin.v1.PlanResponse
+	(*Token)(nil),                 // 18: gatehouse.plugin.v1.Token
+	(*CallRequest)(nil),           // 19: gatehouse.plugin.v1.CallRequest
+	(*Grant)(nil),                 // 20: gatehouse.plugin.v1.Grant
+	(*Answer)(nil),                // 21: gatehouse.plugin.v1.Answer
+	(*Target)(nil),                // 22: gatehouse.plugin.v1.Target
+	(*CallResponse)(nil),          // 23: gatehouse.plugin.v1.CallResponse
+	(*Log)(nil),                   // 24: gatehouse.plugin.v1.Log
+	(*Exec)(nil),                  // 25: gatehouse.plugin.v1.Exec
+	(*File)(nil),                  // 26: gatehouse.plugin.v1.File
+	(*Progress)(nil),              // 27: gatehouse.plugin.v1.Progress
+	(*Output)(nil),                // 28: gatehouse.plugin.v1.Output
+	(*Result)(nil),                // 29: gatehouse.plugin.v1.Result
+	(*Question)(nil),              // 30: gatehouse.plugin.v1.Question
+	(*Error)(nil),                 // 31: gatehouse.plugin.v1.Error
+	(*CheckHealthRequest)(nil),    // 32: gatehouse.plugin.v1.CheckHealthRequest
+	(*CheckHealthResponse)(nil),   // 33: gatehouse.plugin.v1.CheckHealthResponse
+	(*HealthCheck)(nil),           // 34: gatehouse.plugin.v1.HealthCheck
+	nil,                           // 35: gatehouse.plugin.v1.Facts.TemplatesEntry
+	nil,                           // 36: gatehouse.plugin.v1.CallRequest.AnswersEntry
+	(*durationpb.Duration)(nil),   // 37: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
 }
 var file_gatehouse_plugin_v1_plugin_proto_depIdxs = []int32{
 	8,  // 0: gatehouse.plugin.v1.DescribeResponse.tools:type_name -> gatehouse.plugin.v1.Tool
@@ -2825,48 +2927,49 @@ var file_gatehouse_plugin_v1_plugin_proto_depIdxs = []int32{
 	6,  // 5: gatehouse.plugin.v1.PromptMessage.content:type_name -> gatehouse.plugin.v1.Content
 	9,  // 6: gatehouse.plugin.v1.Tool.annotations:type_name -> gatehouse.plugin.v1.Annotations
 	10, // 7: gatehouse.plugin.v1.Tool.targets:type_name -> gatehouse.plugin.v1.TargetArgument
-	36, // 8: gatehouse.plugin.v1.Tool.default_timeout:type_name -> google.protobuf.Duration
-	36, // 9: gatehouse.plugin.v1.Tool.max_timeout:type_name -> google.protobuf.Duration
-	36, // 10: gatehouse.plugin.v1.Tool.breaker_recovery:type_name -> google.protobuf.Duration
+	37, // 8: gatehouse.plugin.v1.Tool.default_timeout:type_name -> google.protobuf.Duration
+	37, // 9: gatehouse.plugin.v1.Tool.max_timeout:type_name -> google.protobuf.Duration
+	37, // 10: gatehouse.plugin.v1.Tool.breaker_recovery:type_name -> google.protobuf.Duration
 	11, // 11: gatehouse.plugin.v1.Tool.needs:type_name -> gatehouse.plugin.v1.Need
 	12, // 12: gatehouse.plugin.v1.Tool.facts:type_name -> gatehouse.plugin.v1.Facts
-	34, // 13: gatehouse.plugin.v1.Facts.templates:type_name -> gatehouse.plugin.v1.Facts.TemplatesEntry
-	18, // 14: gatehouse.plugin.v1.PlanRequest.call:type_name -> gatehouse.plugin.v1.CallRequest
-	17, // 15: gatehouse.plugin.v1.PlanResponse.tokens:type_name -> gatehouse.plugin.v1.Token
-	30, // 16: gatehouse.plugin.v1.PlanResponse.error:type_name -> gatehouse.plugin.v1.Error
-	21, // 17: gatehouse.plugin.v1.CallRequest.targets:type_name -> gatehouse.plugin.v1.Target
-	36, // 18: gatehouse.plugin.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
-	19, // 19: gatehouse.plugin.v1.CallRequest.grant:type_name -> gatehouse.plugin.v1.Grant
-	35, // 20: gatehouse.plugin.v1.CallRequest.answers:type_name -> gatehouse.plugin.v1.CallRequest.AnswersEntry
-	26, // 21: gatehouse.plugin.v1.CallResponse.progress:type_name -> gatehouse.plugin.v1.Progress
-	27, // 22: gatehouse.plugin.v1.CallResponse.output:type_name -> gatehouse.plugin.v1.Output
-	28, // 23: gatehouse.plugin.v1.CallResponse.result:type_name -> gatehouse.plugin.v1.Result
-	24, // 24: gatehouse.plugin.v1.CallResponse.exec:type_name -> gatehouse.plugin.v1.Exec
-	23, // 25: gatehouse.plugin.v1.CallResponse.log:type_name -> gatehouse.plugin.v1.Log
-	25, // 26: gatehouse.plugin.v1.Exec.files:type_name -> gatehouse.plugin.v1.File
-	0,  // 27: gatehouse.plugin.v1.Output.stream:type_name -> gatehouse.plugin.v1.Output.Stream
-	30, // 28: gatehouse.plugin.v1.Result.error:type_name -> gatehouse.plugin.v1.Error
-	6,  // 29: gatehouse.plugin.v1.Result.content:type_name -> gatehouse.plugin.v1.Content
-	29, // 30: gatehouse.plugin.v1.Result.questions:type_name -> gatehouse.plugin.v1.Question
-	37, // 31: gatehouse.plugin.v1.Error.time:type_name -> google.protobuf.Timestamp
-	36, // 32: gatehouse.plugin.v1.Error.retry_after:type_name -> google.protobuf.Duration
-	33, // 33: gatehouse.plugin.v1.CheckHealthResponse.checks:type_name -> gatehouse.plugin.v1.HealthCheck
-	20, // 34: gatehouse.plugin.v1.CallRequest.AnswersEntry.value:type_name -> gatehouse.plugin.v1.Answer
-	1,  // 35: gatehouse.plugin.v1.Plugin.Describe:input_type -> gatehouse.plugin.v1.DescribeRequest
-	13, // 36: gatehouse.plugin.v1.Plugin.Configure:input_type -> gatehouse.plugin.v1.ConfigureRequest
-	15, // 37: gatehouse.plugin.v1.Plugin.Plan:input_type -> gatehouse.plugin.v1.PlanRequest
-	18, // 38: gatehouse.plugin.v1.Plugin.Call:input_type -> gatehouse.plugin.v1.CallRequest
-	31, // 39: gatehouse.plugin.v1.Plugin.CheckHealth:input_type -> gatehouse.plugin.v1.CheckHealthRequest
-	2,  // 40: gatehouse.plugin.v1.Plugin.Describe:output_type -> gatehouse.plugin.v1.DescribeResponse
-	14, // 41: gatehouse.plugin.v1.Plugin.Configure:output_type -> gatehouse.plugin.v1.ConfigureResponse
-	16, // 42: gatehouse.plugin.v1.Plugin.Plan:output_type -> gatehouse.plugin.v1.PlanResponse
-	22, // 43: gatehouse.plugin.v1.Plugin.Call:output_type -> gatehouse.plugin.v1.CallResponse
-	32, // 44: gatehouse.plugin.v1.Plugin.CheckHealth:output_type -> gatehouse.plugin.v1.CheckHealthResponse
-	40, // [40:45] is the sub-list for method output_type
-	35, // [35:40] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	35, // 13: gatehouse.plugin.v1.Facts.templates:type_name -> gatehouse.plugin.v1.Facts.TemplatesEntry
+	14, // 14: gatehouse.plugin.v1.ConfigureRequest.hosts:type_name -> gatehouse.plugin.v1.Host
+	19, // 15: gatehouse.plugin.v1.PlanRequest.call:type_name -> gatehouse.plugin.v1.CallRequest
+	18, // 16: gatehouse.plugin.v1.PlanResponse.tokens:type_name -> gatehouse.plugin.v1.Token
+	31, // 17: gatehouse.plugin.v1.PlanResponse.error:type_name -> gatehouse.plugin.v1.Error
+	22, // 18: gatehouse.plugin.v1.CallRequest.targets:type_name -> gatehouse.plugin.v1.Target
+	37, // 19: gatehouse.plugin.v1.CallRequest.timeout:type_name -> google.protobuf.Duration
+	20, // 20: gatehouse.plugin.v1.CallRequest.grant:type_name -> gatehouse.plugin.v1.Grant
+	36, // 21: gatehouse.plugin.v1.CallRequest.answers:type_name -> gatehouse.plugin.v1.CallRequest.AnswersEntry
+	27, // 22: gatehouse.plugin.v1.CallResponse.progress:type_name -> gatehouse.plugin.v1.Progress
+	28, // 23: gatehouse.plugin.v1.CallResponse.output:type_name -> gatehouse.plugin.v1.Output
+	29, // 24: gatehouse.plugin.v1.CallResponse.result:type_name -> gatehouse.plugin.v1.Result
+	25, // 25: gatehouse.plugin.v1.CallResponse.exec:type_name -> gatehouse.plugin.v1.Exec
+	24, // 26: gatehouse.plugin.v1.CallResponse.log:type_name -> gatehouse.plugin.v1.Log
+	26, // 27: gatehouse.plugin.v1.Exec.files:type_name -> gatehouse.plugin.v1.File
+	0,  // 28: gatehouse.plugin.v1.Output.stream:type_name -> gatehouse.plugin.v1.Output.Stream
+	31, // 29: gatehouse.plugin.v1.Result.error:type_name -> gatehouse.plugin.v1.Error
+	6,  // 30: gatehouse.plugin.v1.Result.content:type_name -> gatehouse.plugin.v1.Content
+	30, // 31: gatehouse.plugin.v1.Result.questions:type_name -> gatehouse.plugin.v1.Question
+	38, // 32: gatehouse.plugin.v1.Error.time:type_name -> google.protobuf.Timestamp
+	37, // 33: gatehouse.plugin.v1.Error.retry_after:type_name -> google.protobuf.Duration
+	34, // 34: gatehouse.plugin.v1.CheckHealthResponse.checks:type_name -> gatehouse.plugin.v1.HealthCheck
+	21, // 35: gatehouse.plugin.v1.CallRequest.AnswersEntry.value:type_name -> gatehouse.plugin.v1.Answer
+	1,  // 36: gatehouse.plugin.v1.Plugin.Describe:input_type -> gatehouse.plugin.v1.DescribeRequest
+	13, // 37: gatehouse.plugin.v1.Plugin.Configure:input_type -> gatehouse.plugin.v1.ConfigureRequest
+	16, // 38: gatehouse.plugin.v1.Plugin.Plan:input_type -> gatehouse.plugin.v1.PlanRequest
+	19, // 39: gatehouse.plugin.v1.Plugin.Call:input_type -> gatehouse.plugin.v1.CallRequest
+	32, // 40: gatehouse.plugin.v1.Plugin.CheckHealth:input_type -> gatehouse.plugin.v1.CheckHealthRequest
+	2,  // 41: gatehouse.plugin.v1.Plugin.Describe:output_type -> gatehouse.plugin.v1.DescribeResponse
+	15, // 42: gatehouse.plugin.v1.Plugin.Configure:output_type -> gatehouse.plugin.v1.ConfigureResponse
+	17, // 43: gatehouse.plugin.v1.Plugin.Plan:output_type -> gatehouse.plugin.v1.PlanResponse
+	23, // 44: gatehouse.plugin.v1.Plugin.Call:output_type -> gatehouse.plugin.v1.CallResponse
+	33, // 45: gatehouse.plugin.v1.Plugin.CheckHealth:output_type -> gatehouse.plugin.v1.CheckHealthResponse
+	41, // [41:46] is the sub-list for method output_type
+	36, // [36:41] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_gatehouse_plugin_v1_plugin_proto_init() }
@@ -2874,7 +2977,7 @@ func file_gatehouse_plugin_v1_plugin_proto_init() {
 	if File_gatehouse_plugin_v1_plugin_proto != nil {
 		return
 	}
-	file_gatehouse_plugin_v1_plugin_proto_msgTypes[21].OneofWrappers = []any{
+	file_gatehouse_plugin_v1_plugin_proto_msgTypes[22].OneofWrappers = []any{
 		(*CallResponse_Progress)(nil),
 		(*CallResponse_Output)(nil),
 		(*CallResponse_Result)(nil),
@@ -2887,7 +2990,7 @@ func file_gatehouse_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gatehouse_plugin_v1_plugin_proto_rawDesc), len(file_gatehouse_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

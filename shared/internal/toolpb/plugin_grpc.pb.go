@@ -6,8 +6,14 @@
 
 // The contract between the Gatehouse host and a plugin process. A plugin is a go-plugin gRPC server (magic cookie
 // GATEHOUSE_PLUGIN, protocol version 1) that also serves grpc.health.v1.Health for the service "plugin".
+// docs/authors/other-languages.md tells how the two find each other, and has a whole plugin in Python.
 //
-// Both sides ignore fields and event kinds that they do not know, so that either can grow.
+// Both sides ignore fields and event kinds that they do not know, so that either can grow: nothing that is here
+// changes its number, its type or its meaning within version 1. What is absent, empty or zero is as if it were
+// not said, unless its comment gives it a meaning.
+//
+// A message has at most 4 MiB, in either direction. A string is valid UTF-8, as protobuf has it; what a program
+// printed need not be, and is bytes. JSON is UTF-8 in bytes.
 
 package toolpb
 
@@ -34,14 +40,21 @@ const (
 // PluginClient is the client API for Plugin service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Plugin is what a plugin serves, and the host calls. Several calls may be under way at a time, of one tool too.
 type PluginClient interface {
-	// Describe tells which tools the plugin offers. Asked once, after the start.
+	// Describe tells which tools the plugin offers. Asked once, after the start. What it says is validated, and a
+	// plugin whose answer does not hold is refused as a whole.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
-	// Configure hands over the policy in force, at start and at each reload.
+	// Configure hands over the policy in force, at start and at each reload. It counts for calls that begin after
+	// it; those under way keep the one that they began with.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
-	// Plan is a dry run: the verdict and the exact argv. Nothing is executed.
+	// Plan is a dry run: the verdict and the exact argv. Nothing is executed. It has 10 s. What is refused is an
+	// answer, and no gRPC error.
 	Plan(ctx context.Context, in *PlanRequest, opts ...grpc.CallOption) (*PlanResponse, error)
-	// Call runs a tool: any number of events, then exactly one result.
+	// Call runs a tool: any number of events, then exactly one result, with which the stream ends. When the host
+	// cancels the call, what it has started ends within a second or two. What goes wrong in the run is in the
+	// result; a gRPC status other than OK means that the plugin itself failed.
 	Call(ctx context.Context, in *CallRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CallResponse], error)
 	// CheckHealth looks, now, at what the tools need on this machine. It runs no tool. The host asks in the
 	// background. A plugin without it answers UNIMPLEMENTED, and simply has no checks.
@@ -118,14 +131,21 @@ func (c *pluginClient) CheckHealth(ctx context.Context, in *CheckHealthRequest, 
 // PluginServer is the server API for Plugin service.
 // All implementations must embed UnimplementedPluginServer
 // for forward compatibility.
+//
+// Plugin is what a plugin serves, and the host calls. Several calls may be under way at a time, of one tool too.
 type PluginServer interface {
-	// Describe tells which tools the plugin offers. Asked once, after the start.
+	// Describe tells which tools the plugin offers. Asked once, after the start. What it says is validated, and a
+	// plugin whose answer does not hold is refused as a whole.
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
-	// Configure hands over the policy in force, at start and at each reload.
+	// Configure hands over the policy in force, at start and at each reload. It counts for calls that begin after
+	// it; those under way keep the one that they began with.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
-	// Plan is a dry run: the verdict and the exact argv. Nothing is executed.
+	// Plan is a dry run: the verdict and the exact argv. Nothing is executed. It has 10 s. What is refused is an
+	// answer, and no gRPC error.
 	Plan(context.Context, *PlanRequest) (*PlanResponse, error)
-	// Call runs a tool: any number of events, then exactly one result.
+	// Call runs a tool: any number of events, then exactly one result, with which the stream ends. When the host
+	// cancels the call, what it has started ends within a second or two. What goes wrong in the run is in the
+	// result; a gRPC status other than OK means that the plugin itself failed.
 	Call(*CallRequest, grpc.ServerStreamingServer[CallResponse]) error
 	// CheckHealth looks, now, at what the tools need on this machine. It runs no tool. The host asks in the
 	// background. A plugin without it answers UNIMPLEMENTED, and simply has no checks.
