@@ -28,13 +28,18 @@ func testMain(m *testing.M) int {
 	}
 	bin = dir
 	for to, pkg := range map[string]string{
-		"gatehouse":    "../host/cmd/gatehouse",
-		"plugins/nmap": "../plugins/nmap",
-		"plugins/ping": "../plugins/ping",
-		"lab/lab":      "./labplugin",
-		"stray":        "./labplugin/stray",
-		"many/many":    "./manyplugin",
-		"issuer":       "./issuer",
+		"gatehouse":        "../host/cmd/gatehouse",
+		"plugins/nmap":     "../plugins/nmap",
+		"plugins/ping":     "../plugins/ping",
+		"lab/lab":          "./labplugin",
+		"stray":            "./labplugin/stray",
+		"many/many":        "./manyplugin",
+		"issuer":           "./issuer",
+		"broken/plugin":    "./brokenplugin",
+		"tools/curl":       "../plugins/curl",
+		"tools/dig":        "../plugins/dig",
+		"tools/tls":        "../plugins/tls",
+		"tools/traceroute": "../plugins/traceroute",
 	} {
 		if err := build(filepath.Join(dir, to), pkg); err != nil {
 			fmt.Fprintln(os.Stderr, err)

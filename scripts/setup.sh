@@ -25,10 +25,20 @@ fi
 packages=""
 command -v nmap >/dev/null 2>&1 || packages="$packages nmap"
 command -v ping >/dev/null 2>&1 || packages="$packages iputils-ping"
+command -v curl >/dev/null 2>&1 || packages="$packages curl"
+command -v dig >/dev/null 2>&1 || packages="$packages bind9-dnsutils"
+command -v traceroute >/dev/null 2>&1 || packages="$packages traceroute"
 command -v cc >/dev/null 2>&1 || packages="$packages gcc libc6-dev"
 command -v git >/dev/null 2>&1 || packages="$packages git"
 # The package brings the program and does not make systemd the init of this machine: that is systemd-sysv.
 [ "${1:-}" != test ] || command -v systemd-analyze >/dev/null 2>&1 || packages="$packages systemd"
+# The plugin in Python is of Debian's packages alone.
+python="import grpc, google.protobuf, cryptography, jsonschema"
+if [ "${1:-}" = test ] && ! { /usr/bin/python3 -c "$python" && command -v protoc &&
+    [ -e /usr/include/google/protobuf/duration.proto ]; } >/dev/null 2>&1; then
+    packages="$packages python3-grpcio python3-protobuf python3-cryptography python3-jsonschema protobuf-compiler \
+libprotobuf-dev"
+fi
 
 if [ -n "$packages" ]; then
     if ! command -v apt-get >/dev/null 2>&1; then

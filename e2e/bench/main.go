@@ -100,6 +100,7 @@ var parts = []struct {
 	{"sandbox", measureSandbox},
 	{"start", measureStart},
 	{"memory", measureMemory},
+	{"plugin", measurePlugin},
 	{"crowd", measureCrowd},
 	{"drop", measureDrop},
 	{"swap", measureSwap},

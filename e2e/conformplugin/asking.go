@@ -68,6 +68,10 @@ type message struct {
 }
 
 func asksPerson(_ context.Context, c *sdk.Call, in message) (nothing, error) {
+	if len(in.Message) > 2048 {
+		return nothing{}, sdk.Errorf(sdk.KindValidation, "the message has %d bytes; allowed are 2048", len(in.Message)).
+			Suggest("ask a shorter question")
+	}
 	a, ok := c.Answer("person")
 	if !ok {
 		return nothing{}, sdk.Ask(sdk.Question{ID: "person", Message: in.Message, Schema: sdk.SchemaOf[person]()})

@@ -7,16 +7,35 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/sdk"
 )
 
-// withSchema is a tool whose input schema is written by hand. The tool holds its input to its type besides.
+// withSchema is a tool whose input schema is written by hand. The tool holds its input to its type besides, and to
+// what of the schema no type can say.
 type withSchema struct {
 	sdk.Tool
 	schema string
+	check  func(arguments json.RawMessage) error // nil: there is nothing
 }
 
 func (t withSchema) Spec() sdk.Spec {
 	s := t.Tool.Spec()
 	s.InputSchema = json.RawMessage(t.schema)
 	return s
+}
+
+// Plan refuses what does not fit, as Call does.
+func (t withSchema) Plan(ctx context.Context, env sdk.Env, r sdk.Request) (sdk.Plan, error) {
+	p, err := t.Tool.Plan(ctx, env, r)
+	if err == nil && t.check != nil {
+		err = t.check(r.Arguments)
+	}
+	return p, err
+}
+
+// Call is that of the tool inside.
+func (t withSchema) Call(ctx context.Context, env sdk.Env, r sdk.Request, emit func(sdk.Event)) (sdk.Result, error) {
+	if _, err := t.Plan(ctx, env, r); err != nil {
+		return sdk.Result{}, err
+	}
+	return t.Tool.Call(ctx, env, r, emit)
 }
 
 // rich uses what JSON Schema 2020-12 has and what is lost easily.
@@ -44,6 +63,23 @@ type contact struct {
 	Email         string   `json:"email,omitempty"`
 }
 
+// reachable holds a contact to what rich says of its members together.
+func reachable(arguments json.RawMessage) error {
+	var c map[string]any
+	if err := json.Unmarshal(arguments, &c); err != nil {
+		return sdk.Errorf(sdk.KindValidation, "%w", err)
+	}
+	how, said := c["contactMethod"]
+	need := "email"
+	if how == "phone" {
+		need = "phone"
+	}
+	if said && how != "phone" && how != "email" || c[need] == nil {
+		return sdk.Errorf(sdk.KindValidation, "a contact by phone needs phone, any other email").Suggest("give it")
+	}
+	return nil
+}
+
 // inHeader has an argument that clients of the stateless protocol repeat in a header.
 const inHeader = `{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}`
 
@@ -53,8 +89,8 @@ type regional struct {
 
 func schemaTools() []sdk.Tool {
 	return []sdk.Tool{
-		withSchema{echo[contact]("json_schema_2020_12_tool", "Tool with JSON Schema 2020-12 features"), rich},
-		withSchema{echo[regional]("test_header_tool", "Has an argument that is a header, too."), inHeader},
+		withSchema{echo[contact]("json_schema_2020_12_tool", "Tool with JSON Schema 2020-12 features"), rich, reachable},
+		withSchema{echo[regional]("test_header_tool", "Has an argument that is a header, too."), inHeader, nil},
 	}
 }
 

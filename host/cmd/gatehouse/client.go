@@ -56,13 +56,9 @@ func (a *app) ask(ctx context.Context, o remote, method, path string) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	at, err := o.place(cfg)
+	w, err := a.way(o, cfg)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, err: err}
-	}
-	token, err := a.clientToken(o, cfg, at)
-	if err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
 	body, err := o.body(method)
 	if err != nil {
@@ -70,17 +66,41 @@ func (a *app) ask(ctx context.Context, o remote, method, path string) ([]byte, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, at.base+path, body)
+	req, err := w.request(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	return w.answer(req)
+}
+
+// way is how a running host is asked.
+type way struct {
+	place
+	token string // empty: none is shown
+}
+
+// way finds the host of a configuration, and what to show to it.
+func (a *app) way(o remote, cfg config.Config) (way, error) {
+	at, err := o.place(cfg)
+	if err != nil {
+		return way{}, &exitError{code: exitUsage, err: err}
+	}
+	token, err := a.clientToken(o, cfg, at)
+	return way{place: at, token: token}, failure(err)
+}
+
+func (w way) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, w.base+path, body)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+	if w.token != "" {
+		req.Header.Set("Authorization", "Bearer "+w.token)
 	}
-	return at.answer(req)
+	return req, nil
 }
 
 // body is what is sent along: of a POST, the reason.
@@ -94,30 +114,45 @@ func (o remote) body(method string) (io.Reader, error) {
 
 // answer returns what the host says when the status is 200, or one that is good as well.
 func (p place) answer(req *http.Request, good ...int) ([]byte, error) {
-	resp, err := p.client.Do(req)
-	defer p.client.CloseIdleConnections()
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, failure(errors.New("the host did not answer in time; ask again: gatehouse plugins list"))
-	}
-	if errors.Is(err, errStranger) {
-		return nil, failure(err)
-	}
-	if err != nil && strings.Contains(err.Error(), "certificate required") { // crypto/tls has no type for it
-		return nil, failure(fmt.Errorf("the host wants a client certificate: %w; name one with --cert-file and --key-file, "+
-			"or let administrators come in by a socket: admin.listen", err))
-	}
+	resp, raw, err := p.exchange(req, maxAnswer)
 	if err != nil {
-		return nil, failure(fmt.Errorf("%w: %w; say where it is with --url, or start one with: "+
-			"gatehouse serve --transport http", errNoHost, err))
-	}
-	defer resp.Body.Close() // only read
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, failure(fmt.Errorf("read the answer: %w", err))
+		return nil, err
 	}
 	if resp.StatusCode == http.StatusOK || slices.Contains(good, resp.StatusCode) {
 		return raw, nil
 	}
+	return nil, refusal(resp, raw)
+}
+
+// exchange returns what the host says, whatever it is: the head of the answer, and at most limit bytes of its
+// body.
+func (p place) exchange(req *http.Request, limit int64) (head *http.Response, raw []byte, err error) {
+	resp, err := p.client.Do(req)
+	defer p.client.CloseIdleConnections()
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, nil, failure(errors.New("the host did not answer in time; ask again: gatehouse plugins list"))
+	}
+	if errors.Is(err, errStranger) {
+		return nil, nil, failure(err)
+	}
+	if err != nil && strings.Contains(err.Error(), "certificate required") { // crypto/tls has no type for it
+		return nil, nil, failure(fmt.Errorf("the host wants a client certificate: %w; name one with --cert-file and "+
+			"--key-file, or let administrators come in by a socket: admin.listen", err))
+	}
+	if err != nil {
+		return nil, nil, failure(fmt.Errorf("%w: %w; say where it is with --url, or start one with: "+
+			"gatehouse serve --transport http", errNoHost, err))
+	}
+	defer resp.Body.Close() // only read
+	raw, err = io.ReadAll(io.LimitReader(resp.Body, limit))
+	if err != nil {
+		return nil, nil, failure(fmt.Errorf("read the answer: %w", err))
+	}
+	return resp, raw, nil
+}
+
+// refusal is an answer that is not what was asked for.
+func refusal(resp *http.Response, raw []byte) error {
 	var problem struct {
 		Detail     string `json:"detail"`
 		Suggestion string `json:"recovery_suggestion"`
@@ -125,11 +160,11 @@ func (p place) answer(req *http.Request, good ...int) ([]byte, error) {
 	if json.Unmarshal(raw, &problem) != nil || problem.Detail == "" {
 		problem.Detail = "the host answers " + resp.Status
 	}
-	err = errors.New(line(problem.Detail))
+	err := errors.New(line(problem.Detail))
 	if problem.Suggestion != "" {
 		err = fmt.Errorf("%w; %s", err, line(problem.Suggestion))
 	}
-	return nil, &exitError{code: exitRefused, err: err}
+	return &exitError{code: exitRefused, err: err}
 }
 
 // clientToken is the credential to show; empty when none is asked for.

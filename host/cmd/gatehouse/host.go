@@ -179,7 +179,11 @@ func (a *app) newHost(l config.Loaded, log *slog.Logger, serves bool, cgroup *pr
 		Version: version, Revision: revision(), Known: h.offers, Sources: h.sources(),
 	})
 	h.metrics.Loaded(time.Now())
-	if h.fleet, err = fleet.New(h.fleetConfig(serves)); err != nil {
+	plugins := h.fleetConfig(serves)
+	if a.adjust != nil {
+		a.adjust(h, &plugins)
+	}
+	if h.fleet, err = fleet.New(plugins); err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
 	h.clients = auth.NewClients(auth.Config{}) // who calls from this process needs no credential

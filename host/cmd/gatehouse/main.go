@@ -11,15 +11,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-mcp/gatehouse/host/internal/fleet"
 	"github.com/gatehouse-mcp/gatehouse/host/internal/proc"
 )
 
-// version is set by the build.
-var version = "dev"
+// version is set by the build. Without that main takes the module's, which go install knows.
+var version = development
+
+const development = "dev"
 
 // Exit codes. Those of a tool's program are passed on by call.
 const (
@@ -31,6 +36,9 @@ const (
 )
 
 func main() {
+	if info, ok := debug.ReadBuildInfo(); ok && version == development && strings.HasPrefix(info.Main.Version, "v") {
+		version = info.Main.Version
+	}
 	if len(os.Args) > 1 && os.Args[1] == proc.GuardCommand { // a host has started us, see proc.StartGuard
 		os.Exit(proc.GuardMain(os.Args[2:], os.Stdin))
 	}
@@ -67,6 +75,12 @@ type app struct {
 
 	configFile string
 	flags      map[string]any // dotted key of the configuration -> value, of the flags that were given
+
+	// adjust has the last word about the plugins of a host that is being made; nil: nothing is changed.
+	adjust func(*host, *fleet.Config)
+
+	// address is where a host that is this process listens over HTTP, set before its plugins start; "": it does not.
+	address string
 }
 
 // exitError ends the program with a code; its message has been printed already when err is nil.
@@ -131,7 +145,7 @@ Without a command it serves: MCP on stdio, or what MCP_SERVER_TRANSPORT says.`,
 	a.flag(root, "log-level", "logging.level", "", "DEBUG, INFO, WARN or ERROR")
 	a.flag(root, "log-format", "logging.format", "", "structured (JSON) or simple")
 	root.AddCommand(a.serveCommand(), a.callCommand(), a.planCommand(), a.toolsCommand(), a.tokenCommand(),
-		a.pluginsCommand(), a.breakerCommand(), a.healthCommand(), a.configCommand(), a.auditCommand(), a.doctorCommand(),
+		a.pluginsCommand(), a.pluginCommand(), a.breakerCommand(), a.healthCommand(), a.configCommand(), a.auditCommand(), a.doctorCommand(),
 		a.installCommand(), a.uninstallCommand(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -21,6 +22,9 @@ type oneShot struct {
 	json    bool
 	timeout float64
 	args    []string // name=value
+
+	running bool // call alone: the host that runs makes the call, which remote finds
+	remote  remote
 }
 
 func (a *app) callCommand() *cobra.Command {
@@ -28,13 +32,24 @@ func (a *app) callCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "call TOOL [TARGET] [-- ARGS]",
 		Short: "Run a tool once, through all the gates, and print its output as it comes",
+		Long: `Call starts a host of its own for one call, with the plugins of the configuration, and ends it. A host
+that runs knows nothing of that. With --running the host that runs makes the call, and the output comes at its
+end: so are plugins called that are attached to it (gatehouse plugin debug), or exchanged in it (gatehouse
+plugin dev).
+
+Exit codes are the program's own, 124 when it ran out of time, 3 when a gate refused the call, 4 when it could
+not be run, 1 when no host answers.`,
 		Example: `  gatehouse call PingTool 127.0.0.1 -- -c 2
   gatehouse call NmapTool 127.0.0.1 --arg template=quick
-  gatehouse call NmapTool 10.0.3.0/24 --json -- -sV -p 22,80`,
+  gatehouse call NmapTool 10.0.3.0/24 --json -- -sV -p 22,80
+  gatehouse call --running PortCheckTool 127.0.0.1 --arg port=8080`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.call(cmd.Context(), o, args) },
 	}
 	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.running, "running", false, "have the host make the call that runs already")
+	o.remote.whereFlags(cmd)
+	cmd.Flags().Lookup("url").Usage = "address of the running host (default: server.host:server.port)"
 	return cmd
 }
 
@@ -90,14 +105,15 @@ func (o *oneShot) request(args []string) (tool.Request, error) {
 
 // typed turns the texts of --arg into what the tool's schema wants: 22 is a text where ports are one, and a
 // number where seconds are. A list may be written as JSON, or with commas.
-func (o *oneShot) typed(c *catalog.Catalog, r *tool.Request) error {
+// The schema is empty of a tool that there is not; a gate tells of that.
+func (o *oneShot) typed(inputSchema json.RawMessage, r *tool.Request) error {
 	var schema struct {
 		Properties map[string]struct {
 			Type any `json:"type"`
 		} `json:"properties"`
 	}
-	if e, ok := c.Lookup(r.Tool); ok { // of a tool that there is not a gate tells
-		if err := json.Unmarshal(e.Spec.InputSchema, &schema); err != nil {
+	if len(inputSchema) > 0 {
+		if err := json.Unmarshal(inputSchema, &schema); err != nil {
 			return fmt.Errorf("arguments: %w", err)
 		}
 	}
@@ -115,6 +131,15 @@ func (o *oneShot) typed(c *catalog.Catalog, r *tool.Request) error {
 	}
 	r.Arguments = raw
 	return nil
+}
+
+// schemaOf is the schema of a tool's arguments, empty when there is no such tool.
+func schemaOf(c *catalog.Catalog, name string) json.RawMessage {
+	e, ok := c.Lookup(name)
+	if !ok {
+		return nil
+	}
+	return e.Spec.InputSchema
 }
 
 // valueOf reads what a person wrote for an argument of a JSON type.
@@ -190,9 +215,16 @@ func (a *app) call(ctx context.Context, o oneShot, args []string) error {
 	if err != nil {
 		return &exitError{code: exitUsage, err: err}
 	}
+	if o.running {
+		return a.callRunning(ctx, o, req)
+	}
+	if o.remote != (remote{}) {
+		return &exitError{code: exitUsage, err: errors.New(
+			"--url, --token-file, --cert-file and --key-file are for the host that runs; add --running")}
+	}
 	ctx = origin.With(ctx, origin.Origin{Client: req.Client, Door: origin.CLI})
 	return a.withTrail(ctx, req.Tool, func(h *host) error {
-		if err := o.typed(h.fleet.Catalog(), &req); err != nil {
+		if err := o.typed(schemaOf(h.fleet.Catalog(), req.Tool), &req); err != nil {
 			return &exitError{code: exitUsage, err: err}
 		}
 		live := &live{stdout: a.stdout, stderr: a.stderr, progress: isTerminalWriter(a.stderr)}
@@ -202,20 +234,26 @@ func (a *app) call(ctx context.Context, o oneShot, args []string) error {
 		}
 		res, err := h.router.Call(ctx, req, emit)
 		live.end()
-		if o.json {
-			if err := writeJSON(a.stdout, tool.NewReport(res, err)); err != nil {
-				return failure(err)
-			}
-		} else {
-			if res.Stdout == "" && len(res.Data) > 0 { // a tool in Go has no text, only its result
-				if err := writeJSON(a.stdout, res.Data); err != nil {
-					return failure(err)
-				}
-			}
-			a.explain(h, err)
+		return a.tell(h, o, res, err)
+	})
+}
+
+// tell prints what became of a call whose output has been printed, unless all of it is wanted as JSON. The host
+// is nil when it is another process.
+func (a *app) tell(h *host, o oneShot, res tool.Result, err error) error {
+	switch {
+	case o.json:
+		if err := writeJSON(a.stdout, tool.NewReport(res, err)); err != nil {
+			return failure(err)
 		}
 		return exitOf(res, err)
-	})
+	case res.Stdout == "" && len(res.Data) > 0: // a tool in Go has no text, only its result
+		if err := writeJSON(a.stdout, res.Data); err != nil {
+			return failure(err)
+		}
+	}
+	a.explain(h, err)
+	return exitOf(res, err)
 }
 
 // exitOf is the exit code of a call: the program's own, or what became of the call.
@@ -238,7 +276,7 @@ func exitOf(res tool.Result, err error) error {
 	return &exitError{code: exitRefused}
 }
 
-// explain prints an error for a person: what was wrong, and what to do next.
+// explain prints an error for a person: what was wrong, and what to do next. The host may be nil, see tell.
 func (a *app) explain(h *host, err error) {
 	e := tool.AsError(err)
 	if e == nil {
@@ -248,7 +286,7 @@ func (a *app) explain(h *host, err error) {
 	if e.Suggestion != "" {
 		fmt.Fprintf(a.stderr, "  %s\n", line(e.Suggestion))
 	}
-	if e.Kind == tool.KindToolNotFound {
+	if e.Kind == tool.KindToolNotFound && h != nil {
 		if len(h.fleet.Catalog().Names()) == 0 {
 			fmt.Fprintf(a.stderr, "  there are no plugins in %s\n", strings.Join(h.config().Plugins.Dirs, " or "))
 		}
@@ -263,7 +301,7 @@ func (a *app) plan(ctx context.Context, o oneShot, args []string) error {
 	}
 	ctx = origin.With(ctx, origin.Origin{Client: req.Client, Door: origin.CLI})
 	return a.withTrail(ctx, req.Tool, func(h *host) error {
-		if err := o.typed(h.fleet.Catalog(), &req); err != nil {
+		if err := o.typed(schemaOf(h.fleet.Catalog(), req.Tool), &req); err != nil {
 			return &exitError{code: exitUsage, err: err}
 		}
 		p, err := h.router.Plan(ctx, req)

@@ -32,7 +32,7 @@ func TestArgumentsBecomeWhatTheSchemaWants(t *testing.T) {
 		o := oneShot{args: []string{row.arg}}
 		r, err := o.request([]string{"T"})
 		if err == nil {
-			err = o.typed(c, &r)
+			err = o.typed(schemaOf(c, r.Tool), &r)
 		}
 		if err != nil || string(r.Arguments) != row.want {
 			t.Errorf("%s: arguments of --arg %s = %s, %v, want %s", row.name, row.arg, r.Arguments, err, row.want)

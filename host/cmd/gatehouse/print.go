@@ -59,6 +59,7 @@ func progressText(p tool.Progress) string {
 // plain takes everything out of foreign text that a terminal would obey: control characters other than line
 // ends and tabs, and characters that turn the direction of writing around.
 func plain(s string) string {
+	s = strings.ReplaceAll(s, "\r\n", "\n") // as HTTP ends its lines
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':

@@ -180,6 +180,7 @@ func (a *app) serveHTTP(ctx context.Context, h *host) error {
 		return err
 	}
 	defer l.Close()
+	a.address = h.scheme() + reachable(l.Addr().String())
 	admin, err := h.listenAdmin(ctx)
 	if err != nil {
 		return err

@@ -45,6 +45,33 @@ func TestAHostWhoseLockIsTakenAwayMakesItAgain(t *testing.T) {
 	}
 }
 
+// TestAHostThatHeldItsLockAWhileAfterItsDeathIsFoundSoon has the look at dead hosts come around again, long before
+// that at old age.
+func TestAHostThatHeldItsLockAWhileAfterItsDeathIsFoundSoon(t *testing.T) {
+	dir := t.TempDir()
+	a, b := healthy(t, Config{Dir: dir}), healthy(t, Config{Dir: dir})
+	id := begin(t, a, detached)
+	flush(t, b)
+	if x := get(t, b, id); x.State.Ended() {
+		t.Fatalf("while its host lives the execution is %s", x.State)
+	}
+	for _, book := range []*Book{a, b} {
+		if err := book.flushing.lock(t.Context()); err != nil { // a does not look after its file, b does nothing
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(bootLock(dir, a.boot)); err != nil {
+		t.Fatal(err)
+	}
+	b.swept = b.swept.Add(-sweepEvery)
+	b.flushing.unlock()
+	flush(t, b)
+	if x := get(t, b, id); x.State != Interrupted {
+		t.Errorf("after %v the execution of a dead host is %s, want %s", sweepEvery, x.State, Interrupted)
+	}
+	a.flushing.unlock()
+}
+
 func TestWhatWasFoundInterruptedDoesNotRunAgain(t *testing.T) {
 	dir := t.TempDir()
 	a, b := healthy(t, Config{Dir: dir}), healthy(t, Config{Dir: dir})

@@ -34,7 +34,11 @@ const (
 
 // Config says which plugins there are and how they are kept.
 type Config struct {
-	Dirs []string // where to look for plugins; at least one
+	Dirs []string // where to look for plugins; at least one, unless there is Attach
+
+	// Attach is the socket of one plugin that a person has started, in place of those in directories; absolute.
+	// Its process is never probed and never ended. Empty: there is none.
+	Attach string
 
 	// Policy is what a plugin is configured with; it gets the plugin's name. Settings resolves the numbers of
 	// a tool. Both are called by several goroutines.
@@ -151,8 +155,10 @@ func (c Config) withChoices() Config {
 
 func (c Config) validate() error {
 	switch {
-	case len(c.Dirs) == 0:
+	case len(c.Dirs) == 0 && c.Attach == "":
 		return errors.New("no plugin directory")
+	case c.Attach != "" && !filepath.IsAbs(c.Attach):
+		return fmt.Errorf("the socket %q is not an absolute path", c.Attach)
 	case c.Policy == nil || c.Settings == nil:
 		return errors.New("the functions Policy and Settings are needed")
 	case c.RuntimeDir != "" && !filepath.IsAbs(c.RuntimeDir):

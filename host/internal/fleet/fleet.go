@@ -82,6 +82,9 @@ func New(cfg Config) (*Fleet, error) {
 	if cfg.Rescan > 0 {
 		f.watch = f.watchDirs
 	}
+	if cfg.Attach != "" {
+		f.attach()
+	}
 	empty, _ := catalog.New() // nothing cannot clash
 	f.catalog.Store(empty)
 	return f, nil

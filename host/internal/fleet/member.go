@@ -96,9 +96,12 @@ func (m *member) run(ctx context.Context) {
 	m.retired.Wait()
 }
 
+// HostEnds is the reason of plugins that are stopped because the host ends.
+const HostEnds = "the host ends"
+
 func (m *member) farewell(ctx context.Context) string {
 	if ctx.Err() != nil {
-		return "the host ends"
+		return HostEnds
 	}
 	return "its file is gone"
 }

@@ -1,0 +1,3 @@
+module github.com/gatehouse-mcp/gatehouse/tools/reference
+
+go 1.26.0
